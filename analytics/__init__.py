@@ -1,0 +1,1 @@
+"""The ledger: all meaning. No sockets in, no pixels out."""

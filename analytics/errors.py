@@ -1,0 +1,52 @@
+"""Every error loopledger raises on purpose.
+
+    LoopledgerError
+      ConfigError          the config directory is wrong; says every place at once
+      Retryable            the same bytes may succeed later (queue full, store busy)  -> UNAVAILABLE, 503
+      Permanent            the same bytes will always fail (not OTLP, too large)      -> INVALID_ARGUMENT, 400
+        TooLarge           over a size limit, before or after decompression           -> RESOURCE_EXHAUSTED, 413
+      StoreError           a store cannot be used: locked, of another version, or less than it acknowledged
+"""
+
+from dataclasses import dataclass
+
+
+class LoopledgerError(Exception):
+    """Base of all errors loopledger raises on purpose; its text is meant for the user."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a config directory."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class ConfigError(LoopledgerError):
+    """A config directory that cannot be used; `problems` holds every reason, in file order."""
+
+    def __init__(self, problems: list[Problem]):
+        self.problems = sorted(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Retryable(LoopledgerError):
+    """The same request may succeed later."""
+
+
+class Permanent(LoopledgerError):
+    """The same request will always fail."""
+
+
+class TooLarge(Permanent):
+    """The request is over a size limit."""
+
+
+class StoreError(LoopledgerError):
+    """A store on disk cannot be used as it is; the text says which and what to do."""

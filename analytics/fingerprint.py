@@ -1,0 +1,75 @@
+"""Stable 64-bit fingerprints of keys and contents, computed a column at a time.
+
+They are stored, so they may never depend on a library's own hash, which may change between versions. The mixing step is the
+finaliser of splitmix64 (Steele, Lea and Flood, 2014).
+"""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_LONG = 256  # bytes; longer values are hashed one by one, where blake2b is faster than columns
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """Scatters 64-bit values: equal in, equal out; a bit changed in, half the bits changed out."""
+    values = values ^ (values >> np.uint64(30))
+    values = values * np.uint64(0xBF58476D1CE4E5B9)
+    values = values ^ (values >> np.uint64(27))
+    values = values * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def combine(*columns: np.ndarray) -> np.ndarray:
+    """One fingerprint for each row of several columns; the order of the columns matters."""
+    seed = np.uint64(0x9E3779B97F4A7C15)
+    total = np.full(len(columns[0]), seed)
+    for column in columns:
+        total = mix((total + seed) ^ column.astype(np.uint64))
+    return total
+
+
+def of_text(values: pa.Array) -> np.ndarray:
+    """A fingerprint for each string or binary value of any length; null is 0. Repeated values are hashed once."""
+    coded = pc.dictionary_encode(values)
+    hashes = np.append(_of_distinct(coded.dictionary.cast(pa.large_binary())), np.uint64(0))
+    return hashes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy(zero_copy_only=False)]
+
+
+def _of_distinct(values: pa.LargeBinaryArray) -> np.ndarray:
+    if len(values) == 0:
+        return np.empty(0, np.uint64)
+    _, offsets, data = values.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(values) + 1, values.offset * 8)
+    body = np.append(np.frombuffer(data or b"", np.uint8), np.zeros(_LONG, np.uint8))
+    lengths = np.diff(ends)
+    out = mix(lengths.astype(np.uint64) + np.uint64(1))
+    for width in (8, 16, 32, 64, 128, _LONG):
+        rows = np.flatnonzero((lengths <= width) & (lengths > (width // 2 if width > 8 else 0)))
+        out[rows] = _of_width(body, ends[rows], lengths[rows], width, out[rows])
+    for row in np.flatnonzero(lengths > _LONG):
+        out[row] = int.from_bytes(hashlib.blake2b(body[ends[row] : ends[row + 1]], digest_size=8).digest(), "little")
+    return out
+
+
+def _of_width(body: np.ndarray, starts: np.ndarray, lengths: np.ndarray, width: int, seeds: np.ndarray) -> np.ndarray:
+    """Values of at most `width` bytes, padded with zeros and mixed in as words of eight bytes."""
+    reach = np.arange(width)
+    padded = np.where(reach < lengths[:, None], body[starts[:, None] + reach], np.uint8(0))
+    return combine(seeds, *np.ascontiguousarray(padded).view("<u8").T)
+
+
+def of_ids(ids: pa.Array, width: int) -> np.ndarray:
+    """A fingerprint for each id of exactly `width` bytes (a multiple of eight); null is 0."""
+    filled = pc.fill_null(ids, b"\0" * width).cast(pa.binary(width))
+    words = np.frombuffer(filled.buffers()[1], "<u8", len(filled) * width // 8, filled.offset * width)
+    return combine(*words.reshape(len(filled), width // 8).T)
+
+
+def sum_by_owner(owners: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """The wrapping sum of the values of each owner 0..count-1; owners ascend. Order within an owner does not matter."""
+    running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64)])
+    edges = np.searchsorted(owners, np.arange(count + 1))
+    return running[edges[1:]] - running[edges[:-1]]

@@ -1,0 +1,1 @@
+"""Edge 2, what finance opens. No SQL, no OTLP, no arithmetic on money."""

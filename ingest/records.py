@@ -1,0 +1,212 @@
+"""Bodies -> records and evidence, ready for the ledger: wire, dialects, identity of records and redaction in their order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analytics import fingerprint
+from analytics.evidence import EVIDENCE, Part
+from analytics.model import RECORD
+from ingest import wire
+from ingest.dialects import translate
+from ingest.redact import redacted
+from ingest.wire import Attributes, Frames, Signal
+
+SIGNALS: dict[Signal, str] = {"traces": "span", "logs": "log", "metrics": "point"}
+_FUTURE = timedelta(minutes=5)
+_LONGEST_NAME = 256  # characters of any name kept in a column
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What arrived in some bodies of one signal.
+
+    `records` has the columns of analytics.model.RECORD but tenant and ordinal, and `body`, the place of its body among those given.
+    `evidence` has the columns of analytics.evidence.EVIDENCE; its owners are rows of `records` or, for resources, its `resource` column.
+    `rejected` counts, for each body, the records that cannot be told from others (no valid ids) and are left out.
+    """
+
+    records: pl.DataFrame
+    evidence: pa.Table
+    rejected: np.ndarray
+
+
+def read(bodies: Sequence[bytes], signal: Signal, now: datetime) -> Arrivals:
+    """Decodes, translates and redacts. Raises ValueError when a body is not an OTLP request of that signal."""
+    frames = wire.decode(bodies, signal)
+    valid = _valid(frames)
+    body = frames.records["body"].to_numpy()
+    records = _canonical(frames, now).filter(valid)
+    evidence = _evidence(frames, valid)
+    return Arrivals(records, evidence, np.bincount(body[~valid], minlength=frames.bodies))
+
+
+def _valid(frames: Frames) -> np.ndarray:
+    """A span without proper ids could be confused with another one; logs and points need none."""
+    if frames.signal != "traces":
+        return np.ones(frames.records.num_rows, bool)
+    trace, span = frames.records["trace_id"], frames.records["span_id"]
+    right = pc.and_(pc.equal(pc.binary_length(trace), 16), pc.equal(pc.binary_length(span), 8))
+    named = pc.and_(pc.not_equal(trace, b"\0" * 16), pc.not_equal(span, b"\0" * 8))
+    return pc.and_(right, named).to_numpy()
+
+
+def _canonical(frames: Frames, now: datetime) -> pl.DataFrame:
+    content, key = _fingerprints(frames)
+    said = translate(frames)
+    text = [name for name, type_ in said.schema.items() if type_ == pl.String]
+    ends = pl.col("ended_at")
+    skewed = (ends > now + _FUTURE).fill_null(False)
+    return (
+        said.with_columns(pl.col(text).str.head(_LONGEST_NAME))
+        .with_columns(
+            *_own_columns(frames),
+            signal=pl.lit(SIGNALS[frames.signal]),
+            record_key=pl.Series(key),
+            content_hash=pl.Series(content),
+            attribute_count=pl.Series(np.bincount(frames.attributes.owner, minlength=frames.records.num_rows)),
+            body=pl.Series(frames.records["body"]),
+            resource=pl.Series(frames.records["resource"]),
+        )
+        .with_columns(clock_skewed=skewed)
+        .cast({name: RECORD[name] for name in RECORD if name not in ("tenant", "ordinal")})
+    )
+
+
+def _own_columns(frames: Frames) -> list[pl.Series]:
+    """Ids, times and status, which are fields of the message and not attributes."""
+    rows, nothing = frames.records, pa.nulls(frames.records.num_rows, pa.binary())
+    if frames.signal == "metrics":
+        ids = {name: nothing for name in ("trace_id", "span_id", "parent_span_id")}
+        started, ended, failed = rows["start_time_unix_nano"], rows["time_unix_nano"], pa.nulls(rows.num_rows, pa.bool_())
+    elif frames.signal == "logs":
+        ids = {"trace_id": _id(rows["trace_id"], 16), "span_id": _id(rows["span_id"], 8), "parent_span_id": nothing}
+        seen = pc.if_else(pc.equal(rows["time_unix_nano"], 0), rows["observed_time_unix_nano"], rows["time_unix_nano"])
+        started, ended, failed = seen, seen, pc.greater_equal(rows["severity_number"], 17)
+    else:
+        ids = {"trace_id": rows["trace_id"], "span_id": rows["span_id"], "parent_span_id": _id(rows["parent_span_id"], 8)}
+        started, ended, failed = rows["start_time_unix_nano"], rows["end_time_unix_nano"], pc.equal(rows["status_code"], 2)
+    columns = {**ids, "started_at": _time(started), "ended_at": _time(ended), "failed": failed}
+    return [pl.Series(name, column) for name, column in columns.items()]
+
+
+def _id(values: pa.ChunkedArray, width: int) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(pc.binary_length(values), width), values, None)
+
+
+def _time(nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Unix nanoseconds, unsigned -> UTC microseconds; 0 and what no calendar holds are null."""
+    known = pc.and_(pc.greater(nanoseconds, 0), pc.less(nanoseconds, pa.scalar(2**63, pa.uint64())))
+    return pc.divide(pc.if_else(known, nanoseconds, None).cast(pa.int64()), 1000).cast(pa.timestamp("us"))
+
+
+# Identity: what a resend repeats, and what it would change.
+
+
+def _fingerprints(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """Of each record its content (every attribute and field) and its key."""
+    rows, count = frames.records, frames.records.num_rows
+    attributes = _hash(frames.attributes, count)
+    numbers = [rows[name].to_numpy() for name in rows.column_names if name.endswith("_unix_nano")]
+    resource = _hash(frames.resources, int(rows["resource"].to_numpy().max(initial=-1)) + 1)[rows["resource"].to_numpy()]
+    scope = fingerprint.of_text(frames.scopes["name"].combine_chunks())[rows["scope"].to_numpy()]
+    name = fingerprint.of_text((rows["name"] if "name" in rows.column_names else rows["event_name"]).combine_chunks())
+    if frames.signal == "metrics":
+        key = fingerprint.combine(resource, scope, name, attributes, *numbers)
+        values = [_bits(rows[column]) for column in ("as_double", "as_int", "count", "sum")]
+        return fingerprint.combine(key, *values), key
+    if frames.signal == "logs":
+        text = fingerprint.of_text(rows["text"].combine_chunks())
+        content = fingerprint.combine(resource, scope, name, text, attributes, *numbers, _span_key(rows))
+        return content, fingerprint.combine(content, _repetition(rows["body"].to_numpy(), content))
+    key = _span_key(rows)
+    return fingerprint.combine(key, resource, scope, name, attributes, pc.fill_null(rows["status_code"], 0).to_numpy(), *numbers), key
+
+
+def _span_key(rows: pa.Table) -> np.ndarray:
+    trace, span = (_id(rows[name], width).combine_chunks() for name, width in (("trace_id", 16), ("span_id", 8)))
+    return fingerprint.combine(fingerprint.of_ids(trace, 16), fingerprint.of_ids(span, 8))
+
+
+def _repetition(body: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """0 for the first record of its content in its body, 1 for the second, ...: equal records of one body are different events."""
+    return pl.DataFrame({"body": body, "content": content}).select(pl.int_range(pl.len()).over("body", "content")).to_series().to_numpy()
+
+
+def _hash(attributes: Attributes, owners: int) -> np.ndarray:
+    rows = attributes.rows
+    key = fingerprint.of_text(rows.field("key"))
+    texts = [fingerprint.of_text(rows.field(name)) for name in ("string_value", "array_value", "kvlist_value", "bytes_value") if _said(rows, name)]
+    others = [fingerprint.mix(_bits(rows.field(name))) for name in ("int_value", "double_value", "bool_value") if _said(rows, name)]
+    return fingerprint.sum_by_owner(attributes.owner, fingerprint.combine(key, *texts, *others), owners)
+
+
+def _said(rows: pa.StructArray, name: str) -> bool:
+    return rows.field(name).null_count < len(rows)
+
+
+def _bits(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Any number's bits; null is 0, and a value of zero is 1, so that the two differ."""
+    known = pc.is_valid(values).to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else pc.is_valid(values).to_numpy()
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int64())
+    filled = pc.fill_null(values, 0)
+    plain = filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy()
+    return np.where(known, plain.view(np.uint64) + np.uint64(1), np.uint64(0))
+
+
+# Evidence: what a trace page needs and the columns do not hold.
+
+
+def _evidence(frames: Frames, valid: np.ndarray) -> pa.Table:
+    """Redacted attributes of records, events and resources, with the owners renumbered for the valid records."""
+    renumbered = np.where(valid, np.cumsum(valid) - 1, -1)
+    parts = [_part(Part.ATTRIBUTE, renumbered[frames.attributes.owner], frames.attributes.rows)]
+    parts.append(_part(Part.RESOURCE, frames.resources.owner, frames.resources.rows))
+    if frames.events.num_rows:
+        event_owner = frames.events["owner"].to_numpy()
+        owner, nth = renumbered[event_owner], _counted_within(event_owner)
+        named = _one_column(frames.events["name"].combine_chunks(), "event.name", frames.attributes.rows.type)
+        parts.append(_part(Part.EVENT, owner, named, nth))
+        of_event = frames.event_attributes.owner
+        parts.append(_part(Part.EVENT, owner[of_event], frames.event_attributes.rows, nth[of_event]))
+    if frames.signal == "metrics":
+        parts += [_part(Part.VALUE, renumbered, _point_value(frames, name)) for name in ("as_double", "as_int", "count", "sum")]
+    table = pa.concat_tables(parts)
+    return table.filter(pc.and_(pc.greater_equal(table["owner"], 0), _holds_something(table)))
+
+
+def _holds_something(table: pa.Table) -> pa.ChunkedArray:
+    """Rows of values that a point does not have are left out; an attribute without a value stays."""
+    return pc.or_(pc.not_equal(table["part"], Part.VALUE), pc.or_(pc.is_valid(table["int_value"]), pc.is_valid(table["double_value"])))
+
+
+def _part(part: Part, owner: np.ndarray, rows: pa.StructArray, nth: np.ndarray | None = None) -> pa.Table:
+    kept = redacted(rows)
+    columns = {field.name: kept.field(field.name) for field in kept.type}
+    places = {"part": np.full(len(owner), part, np.int8), "owner": owner, "nth": np.zeros(len(owner), np.int32) if nth is None else nth}
+    return pa.table({**places, **columns}).select(EVIDENCE.names).cast(EVIDENCE)
+
+
+def _counted_within(owner: np.ndarray) -> np.ndarray:
+    """0, 1, 2, ... within each run of equal owners."""
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])) if len(owner) else np.empty(0, np.int64)
+    return np.arange(len(owner)) - np.repeat(starts, np.diff(np.append(starts, len(owner))))
+
+
+def _one_column(values: pa.Array, key: str, type_: pa.StructType) -> pa.StructArray:
+    columns = {field.name: pa.nulls(len(values), field.type) for field in type_}
+    place = {pa.string(): "string_value", pa.float64(): "double_value", pa.int64(): "int_value"}[values.type]
+    columns |= {"key": pa.repeat(key, len(values)), place: values}
+    return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _point_value(frames: Frames, name: str) -> pa.StructArray:
+    values = frames.records[name].combine_chunks()
+    values = values.cast(pa.int64(), safe=False) if values.type == pa.uint64() else values
+    return _one_column(values, f"metric.{name}", frames.attributes.rows.type)

@@ -1,0 +1,75 @@
+"""What may be stored. Content leaves before anything is written, logged or raised; what happened, how much and whose stays.
+
+A key decides for its value: prompts, completions, tool arguments and results, system instructions and anything that carries
+credentials are replaced by a note of their length. A long text under a key nobody knows is taken for content too.
+"""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_CONTENT = re.compile(
+    r"(^|[._\-])(prompts?|completions?|messages?|contents?|inputs?|outputs?|arguments|args|parameters|params|results?|response_body|request_body|body|"
+    r"instructions?|system_prompt|descriptions?|definitions|json_schema|schema|query|queries|documents?|text|texts|thoughts?|code|command|command_line|"
+    r"command_args|stdout|stderr|stacktrace|message_content|raw|value|data|diff|patch|snippet|answer|question|summary|invocation_parameters|final_result|"
+    r"all_messages|tool_response|llm_request|llm_response|input_value|output_value|spaninputs|spanoutputs)([._\-\[]|$)",
+    re.IGNORECASE,
+)
+_CREDENTIAL = re.compile(
+    r"authori[sz]ation|cookie|password|passwd|secret|api[._\-]?key|access[._\-]?key|private[._\-]?key|credential|bearer|(^|[._\-])(auth_)?token($|[._\-](?!usage|count|type|limit))",
+    re.IGNORECASE,
+)
+_FACT = re.compile(
+    r"([._](id|ids|name|type|role|mime_type|kind|count|tokens?|finish_reasons?|stop_reason|status|model|provider|index|version|code_function|duration_ms)$)"
+    r"|^(prompt\.id|event\.name|gen_ai\.(output|input)\.type)$",
+    re.IGNORECASE,
+)
+_LONGEST = 512  # characters; a longer text under an unknown key is content
+_NUMBER = r"^-?[0-9]{1,19}(\.[0-9]{1,9})?$"
+
+
+def is_content(key: str) -> bool:
+    """Whether a text under this key may be what somebody wrote to or got from a model or a tool."""
+    return _CONTENT.search(key) is not None and _FACT.search(key) is None
+
+
+def is_credential(key: str) -> bool:
+    """Whether a value under this key may open a door."""
+    return _CREDENTIAL.search(key) is not None and not key.lower().endswith(("tokens", "token_count", "token_type"))
+
+
+def redacted(rows: pa.StructArray) -> pa.StructArray:
+    """Attribute rows as `wire.Attributes` holds them, content and credentials replaced by a note of their length."""
+    coded = rows.field("key").dictionary_encode()
+    keys = coded.dictionary.to_pylist()
+    codes = coded.indices.to_numpy(zero_copy_only=False)
+    secret = np.array([is_credential(key) for key in keys], bool)[codes]
+    content = np.array([is_content(key) for key in keys], bool)[codes]
+    text = rows.field("string_value")
+    length = pc.utf8_length(text)
+    is_number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False).to_numpy(zero_copy_only=False)
+    is_long = pc.fill_null(pc.greater(length, _LONGEST), False).to_numpy(zero_copy_only=False)
+    hidden = secret | (content & ~is_number) | is_long
+    columns = {name: rows.field(name) for name in (field.name for field in rows.type)}
+    columns["key"] = _short(coded)
+    columns["string_value"] = _noted(text, length, hidden)
+    for name in ("array_value", "kvlist_value", "bytes_value"):
+        columns[name] = _blanked(rows.field(name), secret | content)
+    return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _short(coded: pa.DictionaryArray) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(coded.indices, pc.utf8_slice_codeunits(coded.dictionary, 0, 256))
+
+
+def _noted(text: pa.Array, length: pa.Array, hidden: np.ndarray) -> pa.Array:
+    if not hidden.any():
+        return text
+    note = pc.binary_join_element_wise("[redacted: ", length.cast(pa.string()), " characters]", "")
+    return pc.if_else(pa.array(hidden), note, text)
+
+
+def _blanked(values: pa.Array, hidden: np.ndarray) -> pa.Array:
+    return values if values.null_count == len(values) or not hidden.any() else pc.if_else(pa.array(hidden), None, values)
