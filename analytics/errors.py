@@ -39,6 +39,11 @@ class ConfigError(LoopledgerError):
 class Retryable(LoopledgerError):
     """The same request may succeed later."""
 
+    def __init__(self, *args: object, retry_after: float | None = None):
+        super().__init__(*args)
+        self.retry_after = retry_after
+        """Seconds the other side asked to wait; None means it did not say."""
+
 
 class Permanent(LoopledgerError):
     """The same request will always fail."""

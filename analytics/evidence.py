@@ -60,6 +60,17 @@ def select(table: pa.Table, ordinals: np.ndarray, resources: np.ndarray) -> pa.T
     return kept.filter(pa.array(place >= 0))
 
 
+def moved(table: pa.Table, rows: int, resources: int) -> pa.Table:
+    """The same evidence with its owners moved up by so many records or resources."""
+    owner = table["owner"].to_numpy() + np.where(table["part"].to_numpy() == Part.RESOURCE, resources, rows)
+    return table.set_column(table.schema.get_field_index("owner"), EVIDENCE.field("owner"), pa.array(owner, pa.int32()))
+
+
+def resources(table: pa.Table) -> int:
+    """How many resource numbers are in use, the highest plus one."""
+    return int(table["owner"].to_numpy()[table["part"].to_numpy() == Part.RESOURCE].max(initial=-1)) + 1
+
+
 def attributes_of(blob: bytes, ordinals: list[int]) -> pl.DataFrame:
     """Columns owner, nth (null for the record itself), key, value as text: what a trace page shows of some records."""
     rows = pl.from_arrow(unpack(blob)).filter(pl.col("owner").is_in(ordinals), pl.col("part").is_in([Part.ATTRIBUTE, Part.EVENT]))

@@ -85,9 +85,9 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 def _refuse_another_signal(document: dict[str, Any], signal: str) -> None:
     # Its root would be ignored as an unknown field, and everything in it lost behind a success.
-    if ROOTS[signal] not in document:
-        for root in ROOTS.values() & document.keys():
-            raise Permanent(f"{root}: expected {ROOTS[signal]}, this is the path for {signal}")
+    root, misplaced = ROOTS[signal], document.keys() & set(ROOTS.values())
+    if misplaced and root not in misplaced:
+        raise Permanent(f"{min(misplaced)}: expected {root} in a request for {signal}")
 
 
 def _message(descriptor: Descriptor) -> Reader:
@@ -147,9 +147,8 @@ def _array(read_item: Reader) -> Reader:
 
 def _integer(allowed: range) -> Reader:
     def read(value: Any, _depth: int) -> int:
-        if type(value) is str and WHOLE_NUMBER.fullmatch(value):
-            value = int(value)
-        elif type(value) is float and value.is_integer() and abs(value) < 2**53:  # 1e3; beyond, digits are already lost
+        exact = type(value) is float and value.is_integer() and abs(value) < 2**53  # 1e3; beyond, digits are already lost
+        if exact or (type(value) is str and WHOLE_NUMBER.fullmatch(value)):
             value = int(value)
         if type(value) is not int or value not in allowed:
             raise _Misfit(f"expected an integer from {allowed[0]} to {allowed[-1]}")

@@ -61,7 +61,7 @@ def _canonical(frames: Frames, now: datetime) -> pl.DataFrame:
     said = translate(frames)
     text = [name for name, type_ in said.schema.items() if type_ == pl.String]
     ends = pl.col("ended_at")
-    skewed = (ends > now + _FUTURE).fill_null(False)
+    skewed = (ends > now + _FUTURE).fill_null(False) | (ends.is_null() & pl.col("started_at").is_null())
     return (
         said.with_columns(pl.col(text).str.head(_LONGEST_NAME))
         .with_columns(
@@ -73,7 +73,7 @@ def _canonical(frames: Frames, now: datetime) -> pl.DataFrame:
             body=pl.Series(frames.records["body"]),
             resource=pl.Series(frames.records["resource"]),
         )
-        .with_columns(clock_skewed=skewed)
+        .with_columns(clock_skewed=skewed, ended_at=pl.when(skewed).then(pl.lit(now)).otherwise(ends))
         .cast({name: RECORD[name] for name in RECORD if name not in ("tenant", "ordinal")})
     )
 

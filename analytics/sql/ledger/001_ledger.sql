@@ -62,7 +62,8 @@ create table links (
     tenant      varchar not null,
     commit_no   bigint not null,
     record_key  ubigint not null,
-    call_id     ubigint not null,
+    identity    ubigint not null,                   -- fingerprint of the response id, else of the record's key
+    call_id     ubigint not null,                   -- of the identity and the call's earliest record
     counts      boolean not null,
     reason      varchar not null,
     agent       varchar,                            -- its own or its nearest ancestor's
@@ -133,19 +134,27 @@ create table evidence (
 create table prices (
     price_set            varchar not null,
     price_book           varchar not null,
+    source               varchar,
+    basis                varchar not null,          -- list, contract
     provider             varchar,
     model                varchar,
+    tool                 varchar,
     valid_from           timestamp,
     valid_to             timestamp,
+    daily_from           time,
+    daily_to             time,
     above_input_tokens   bigint,
-    input                decimal(38, 18),
-    cache_read           decimal(38, 18),
-    cache_write          decimal(38, 18),
-    cache_write_1h       decimal(38, 18),
-    output               decimal(38, 18),
-    reasoning            decimal(38, 18),
-    inherited            varchar,                   -- buckets whose price is another bucket's
-    source               varchar
+    up_to_input_tokens   bigint,
+    input_usd            decimal(38, 18),
+    cache_read_usd       decimal(38, 18),
+    cache_write_usd      decimal(38, 18),
+    cache_write_1h_usd   decimal(38, 18),
+    output_usd           decimal(38, 18),
+    reasoning_usd        decimal(38, 18),
+    call_usd             decimal(38, 18),
+    second_usd           decimal(38, 18),
+    inherited            varchar[],                 -- token prices that are their parent bucket's
+    rounded              varchar[]                  -- prices that had more than 18 decimal places
 );
 
 -- Losses that somebody accepted with a reason, so that a ledger below its high-water mark serves again.

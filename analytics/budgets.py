@@ -1,0 +1,180 @@
+"""Budgets, pure: which spend counts against which limit, and when a limit was crossed. Time is an argument; nothing is read or written.
+
+Crossings are a function of the charges alone. A scope is one value of the policy's `per`; a window is a calendar day, week or month of
+the policy's time zone, or a run.
+"""
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from analytics.model import MONEY, SEVERITY, UNATTRIBUTED
+
+if TYPE_CHECKING:
+    from analytics.config import Policy
+
+ALL = "all"
+"""The scope of a policy without `per`."""
+RUN_WINDOW = "run"
+_ID = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
+_EVERY = {"day": "1d", "week": "1w", "month": "1mo"}
+
+TOKENS = pl.sum_horizontal(
+    pl.col(name).fill_null(0)
+    for name in (
+        "input_uncached_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
+        "output_text_tokens", "reasoning_tokens",
+    )  # fmt: skip
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """What one limit is about: a policy's scope in one of its windows."""
+
+    tenant: str
+    policy: str
+    scope: str
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What counts against a limit so far."""
+
+    usd: Decimal = Decimal(0)
+    """Known spend: sums to the ledger."""
+    tokens: int = 0
+    missing_calls: int = 0
+    """Calls without known cost."""
+
+    def plus(self, other: "Spent") -> "Spent":
+        return Spent(self.usd + other.usd, self.tokens + other.tokens, self.missing_calls + other.missing_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The moment a threshold was reached, in event time."""
+
+    percent: int
+    action: str
+    """What the threshold orders, or less when the crossing rests on assumed cost."""
+    crossed_at: datetime
+    spent: Spent
+    """With the call that crossed."""
+    run: str
+    """Whose call crossed."""
+    is_assumed: bool
+    """Known spend alone has not reached the threshold in this window."""
+
+
+def counted(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
+    """The charges that count against a policy, with `scope`, `window`, `tokens` and `missing_calls`."""
+    matches = [_is_any_of(pl.col(dimension), values) for dimension, values in policy.when.items()]
+    scope = _named(pl.col(policy.per)) if policy.per else pl.lit(ALL)
+    missing = (pl.col("unknown_calls") + pl.col("unpriced_calls")).cast(pl.Int64)
+    return charges.filter(*matches).with_columns(scope=scope, window=_window(policy), tokens=TOKENS, missing_calls=missing)
+
+
+def totals(policy: "Policy", charges: pl.DataFrame) -> Iterator[tuple[Place, Spent, datetime]]:
+    """Per place the sum of these charges, and the earliest of them."""
+    sums = counted(policy, charges).group_by("tenant", "scope", "window").agg(
+        pl.col("cost_usd").sum(), pl.col("tokens").sum(), pl.col("missing_calls").sum(), pl.col("happened_at").min()
+    )  # fmt: skip
+    for tenant, scope, window, usd, tokens, missing, earliest in sums.iter_rows():
+        yield Place(tenant, policy.name, scope, window), Spent(usd or Decimal(0), tokens, missing), earliest
+
+
+def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossing]:
+    """The thresholds that these charges cross in a place, by their percent. Corrections cancel what they correct."""
+    here = counted(policy, charges).filter(tenant=place.tenant, scope=place.scope, window=place.window)
+    calls = (
+        here.group_by("happened_at", "call_id", "run")
+        .agg(pl.col("cost_usd").sum().cast(MONEY), pl.col("tokens").sum(), pl.col("missing_calls").sum())
+        .filter((pl.col("cost_usd") != 0) | (pl.col("tokens") != 0) | (pl.col("missing_calls") != 0))
+        .sort("happened_at", "call_id")
+        .with_columns(pl.col("cost_usd", "tokens", "missing_calls").cum_sum())
+    )
+    return [crossing for threshold in policy.thresholds if (crossing := _crossing(policy, threshold, calls)) is not None]
+
+
+def has_reached(policy: "Policy", percent: int, spent: Spent) -> bool:
+    """Whether spend, assumed cost included, is at a threshold."""
+    return _measure(policy, spent) + assumed(policy, spent) >= threshold_of(policy, percent)
+
+
+def assumed(policy: "Policy", spent: Spent) -> Decimal:
+    """US dollars that the calls without known cost count for; 0 for limits in tokens."""
+    rate = policy.assume_usd_per_call if policy.limit_usd is not None else None
+    return (rate or Decimal(0)) * spent.missing_calls
+
+
+def threshold_of(policy: "Policy", percent: int) -> Decimal:
+    """The part of the limit, in US dollars or tokens."""
+    limit = policy.limit_usd if policy.limit_usd is not None else Decimal(policy.limit_tokens)
+    return limit * percent / 100
+
+
+def window_at(policy: "Policy", moment: datetime) -> str:
+    """The id of the window that is open at a moment (UTC)."""
+    return pl.DataFrame({"happened_at": [moment]}).select(_window(policy)).item()
+
+
+def bounds(policy: "Policy", window: str) -> tuple[datetime, datetime] | None:
+    """First moment of a window and of the next one, UTC; None for a run."""
+    if window == RUN_WINDOW:
+        return None
+    start = {"day": date.fromisoformat, "week": lambda text: date.fromisoformat(f"{text}-1"), "month": lambda text: date.fromisoformat(f"{text}-01")}
+    first = start[policy.window](window)
+    days = {"day": 1, "week": 7, "month": 31}[policy.window]
+    after = first + timedelta(days=days)
+    return tuple(_midnight(day, policy.timezone) for day in (first, after.replace(day=1) if policy.window == "month" else after))
+
+
+def _crossing(policy: "Policy", threshold, calls: pl.DataFrame) -> Crossing | None:
+    rate = policy.assume_usd_per_call if policy.limit_usd is not None else None
+    known = pl.col("cost_usd") if policy.limit_usd is not None else pl.col("tokens").cast(pl.Decimal(38, 9))
+    extra = pl.col("missing_calls") * pl.lit(rate or Decimal(0), pl.Decimal(38, 9))
+    limit = pl.lit(threshold_of(policy, threshold.percent), pl.Decimal(38, 9))
+    reached = calls.filter(known + extra >= limit).head(1)
+    if reached.is_empty():
+        return None
+    row = reached.row(0, named=True)
+    is_assumed = calls.filter(known >= limit).is_empty()
+    action = min(threshold.action, policy.on_assumed, key=SEVERITY.get) if is_assumed else threshold.action
+    spent = Spent(row["cost_usd"], row["tokens"], row["missing_calls"])
+    return Crossing(threshold.percent, action, row["happened_at"], spent, row["run"] or UNATTRIBUTED, is_assumed)
+
+
+def _measure(policy: "Policy", spent: Spent) -> Decimal:
+    return spent.usd if policy.limit_usd is not None else Decimal(spent.tokens)
+
+
+def _window(policy: "Policy") -> pl.Expr:
+    if policy.window == "run":
+        return pl.lit(RUN_WINDOW).alias("window")
+    local = pl.col("happened_at").dt.replace_time_zone("UTC").dt.convert_time_zone(policy.timezone)
+    return local.dt.truncate(_EVERY[policy.window]).dt.strftime(_ID[policy.window]).alias("window")
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
+
+
+def _named(column: pl.Expr) -> pl.Expr:
+    return column.fill_null(UNATTRIBUTED)
+
+
+def _is_any_of(column: pl.Expr, globs: Sequence[str]) -> pl.Expr:
+    return _named(column).str.contains("|".join(_regex(glob) for glob in globs))
+
+
+def _regex(glob: str) -> str:
+    """A shell glob as a pattern for the whole text."""
+    return f"^{fnmatch.translate(glob).removesuffix(chr(92) + 'Z')}$"

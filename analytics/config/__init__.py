@@ -1,0 +1,81 @@
+"""The config directory: policies, loops, prices and channels in, one `Config` out, or every problem at once with its place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from analytics.alerts import Channel
+from analytics.config.directory import read_directory
+from analytics.config.entries import CustomPrice, Limits, Loop, Policy, Subagent, Threshold, Trigger
+from analytics.config.explain import did_you_mean, explain
+from analytics.config.source import Source
+from analytics.errors import ConfigError, Problem
+
+__all__ = ["Config", "CustomPrice", "Limits", "Loop", "Policy", "Subagent", "Threshold", "Trigger", "load"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a config directory says, in the order of its files; empty without one."""
+
+    policies: tuple[Policy, ...] = ()
+    loops: tuple[Loop, ...] = ()
+    prices: tuple[CustomPrice, ...] = ()
+    channels: tuple[Channel, ...] = ()
+
+
+def load(directory: Path | None) -> Config:
+    """Read a config directory; None is the empty one. Raises ConfigError with every problem of every file."""
+    if directory is None:
+        return Config()
+    sources, problems = read_directory(directory)
+    problems += chain.from_iterable(source.problems for source in sources)
+    files, refused = _validate(sources, directory)
+    problems += [*refused, *_taken_names(sources), *_unknown_channels(sources)]
+    if problems:
+        raise ConfigError(problems)
+    listed = {key: _entries(files, key) for key in ("policies", "prices", "channels")}
+    return Config(loops=tuple(file for file in files if isinstance(file, Loop)), **listed)
+
+
+def _validate(sources: list[Source], directory: Path) -> tuple[list[BaseModel], list[Problem]]:
+    files, problems = [], []
+    for source in sources:
+        if source.value is None or source.kind.model is None:
+            continue
+        try:
+            files.append(source.kind.model.model_validate(source.value, context={"directory": directory}))
+        except ValidationError as error:
+            problems += explain(source, error)
+    return files, problems
+
+
+def _entries(files: list[BaseModel], key: str) -> tuple:
+    return tuple(chain.from_iterable(getattr(file, key, None) or () for file in files))
+
+
+def _taken_names(sources: list[Source]) -> Iterator[Problem]:
+    """Names that an earlier entry of the same kind has, in whichever file; wrong entries count too, so that all is said at once."""
+    taken: dict[tuple[str, str], str] = {}
+    for source in sources:
+        for path in (("name",), ("policies", "*", "name"), ("channels", "*", "name")):
+            for loc, name in source.texts(*path):
+                here = f"{source.file}:{source.place(loc)[0]}"
+                first = taken.setdefault((source.kind.noun, name.strip()), here)
+                if first != here:
+                    yield source.problem(loc, f"the name is already taken in {first}: choose another")
+
+
+def _unknown_channels(sources: list[Source]) -> Iterator[Problem]:
+    """Channels that a policy notifies and no file names; nothing while a file that may name them cannot be read."""
+    if any(source.kind.noun == "channel" and source.unreadable for source in sources):
+        return
+    known = [name.strip() for source in sources for _, name in source.texts("channels", "*", "name")]
+    for source in sources:
+        for loc, name in source.texts("policies", "*", "notify", "*"):
+            if name.strip() not in known:
+                hint = did_you_mean(name, known) or "; describe it in channels.yaml"
+                yield source.problem(loc, f"notify names the unknown channel {name!r}{hint}")

@@ -1,0 +1,136 @@
+"""The guard: spend against limits, commit by commit, and what follows when a limit is crossed.
+
+It keeps running totals and asks the ledger for the exact crossing only when a total says there is one. Its decisions become durable in one
+transaction of the control store; after a crash it takes up the commits behind its cursor, and unique keys make every effect happen once.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from analytics import budgets, effects
+from analytics.books import Posted
+from analytics.budgets import Place, Spent
+from analytics.control import Control
+from analytics.ledger import Ledger
+from analytics.model import SEVERITY
+from analytics.runs import Run, Runs
+
+if TYPE_CHECKING:
+    from analytics.config import Policy
+
+
+class Guard:
+    """Watches the policies over one ledger. One thread observes."""
+
+    def __init__(self, ledger: Ledger, control: Control, policies: Sequence["Policy"], runs: Runs, *, delivers: bool = True):
+        """`delivers` false marks messages as replayed, so that no receiver hears of history."""
+        self._ledger, self._control, self._runs, self._delivers = ledger, control, runs, delivers
+        self._policies = {policy.name: policy for policy in policies}
+        self._spent: dict[Place, Spent] = {}
+        self._incidents = {effects.key_of(row): row for row in control.all_incidents()}
+        self._to_look_at: set[Place] = set()
+        self._to_order: dict[tuple[str, str], Run] = {}
+        self._ordered: set[tuple[str, str, str]] = set()
+
+    def catch_up(self, now: datetime) -> None:
+        """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
+        charges = self._ledger.query("queries/budget_charges")
+        touched = self._take(charges)
+        self._to_look_at = {place for place, earliest in touched if self._is_open_question(place, earliest)}
+        missed = charges.filter(pl.col("commit_no") > self._control.cursor())
+        self._arrive(self._runs.arriving(Posted(self._ledger.commit_no, missed.clear(), missed, 0, 0), now), now)
+        self.act(now)
+
+    def observe(self, posted: Posted, now: datetime) -> None:
+        """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""
+        self._to_look_at |= {place for place, earliest in self._take(posted.charges) if self._is_open_question(place, earliest)}
+        self._runs.observe(posted, now)
+        if self._standing(now) or self._to_look_at:
+            self._arrive(self._runs.arriving(posted, now), now)
+        self.act(now)
+
+    def act(self, now: datetime) -> None:
+        """Decides what is open, and makes the decisions durable together."""
+        if not self._to_look_at and not self._to_order:
+            return
+        found = {place: self._crossings(place) for place in sorted(self._to_look_at)}
+        changed = [row for place, crossings in found.items() for row in self._differences(place, crossings, now)]
+        incidents = self._incidents | {effects.key_of(row): row for row in changed}
+        signals = self._orders(changed, now) + self._standing_orders(incidents, now)
+        messages = [message for row in changed if effects.key_of(row) not in self._incidents for message in self._messages(row, signals, now)]
+        if changed or signals:
+            self._control.apply(self._ledger.commit_no, changed, signals, messages)
+        self._incidents = incidents
+        self._ordered |= {(signal["tenant"], signal["run_id"], signal["incident_id"]) for signal in signals}
+        self._to_look_at, self._to_order = set(), {}
+
+    def _take(self, charges: pl.DataFrame) -> list[tuple[Place, datetime]]:
+        """Adds charges to the totals; the places they touch, with the earliest of them."""
+        touched = []
+        for policy in self._policies.values():
+            for place, spent, earliest in budgets.totals(policy, charges):
+                self._spent[place] = self._spent.get(place, Spent()).plus(spent)
+                touched.append((place, earliest))
+        return touched
+
+    def _arrive(self, runs: Iterable[Run], now: datetime) -> None:
+        self._to_order |= {(run.tenant, run.run): run for run in runs}
+
+    def _is_open_question(self, place: Place, earliest: datetime) -> bool:
+        """Whether an incident there may begin, move, change or go."""
+        policy, spent = self._policies[place.policy], self._spent[place]
+        for threshold in policy.thresholds:
+            incident = self._incidents.get((place, threshold.percent))
+            stands = incident is not None and incident["state"] == "open"
+            if stands != budgets.has_reached(policy, threshold.percent, spent):
+                return True
+            if stands and (earliest <= incident["crossed_at"] or incident["is_assumed"]):
+                return True
+        return False
+
+    def _crossings(self, place: Place) -> list[budgets.Crossing]:
+        policy = self._policies[place.policy]
+        start, end = budgets.bounds(policy, place.window) or (None, None)
+        run = place.scope if policy.window == "run" else None
+        charges = self._ledger.query("queries/budget_charges_between", tenant=place.tenant, start=start, end=end, run=run)
+        return budgets.decide(policy, place, charges)
+
+    def _differences(self, place: Place, crossings: Sequence[budgets.Crossing], now: datetime) -> list[dict[str, Any]]:
+        """Incident rows that are new or other than known; crossings that the ledger no longer supports are withdrawn."""
+        policy = self._policies[place.policy]
+        rows = [effects.incident(policy, place, crossing, now) for crossing in crossings]
+        crossed = {crossing.percent for crossing in crossings}
+        gone = [row for (at, percent), row in self._incidents.items() if at == place and percent not in crossed and row["state"] == "open"]
+        known = [(self._incidents.get(effects.key_of(row)), row) for row in rows]
+        changed = [row if old is None else {**row, "detected_at": old["detected_at"]} for old, row in known]
+        return [row for row in changed if self._incidents.get(effects.key_of(row)) != row] + [{**row, "state": "withdrawn"} for row in gone]
+
+    def _orders(self, incidents: Sequence[dict], now: datetime) -> list[dict[str, Any]]:
+        """Signals for the runs that go on in the scope of these incidents, and for the run that crossed."""
+        orders = []
+        for row in incidents:
+            if not effects.commands(row, now):
+                continue
+            policy = self._policies[row["policy"]]
+            runs = {run.run: run for run in self._runs.running(now) if run.is_in(policy, row["tenant"], row["scope"])}
+            crosser = self._to_order.get((row["tenant"], row["run_id"])) or Run(row["tenant"], row["run_id"], now)
+            orders += [effects.signal(row, run, now) for run in {**runs, crosser.run: crosser}.values()]
+        return orders
+
+    def _standing(self, now: datetime, incidents: dict | None = None) -> list[dict[str, Any]]:
+        """Incidents that stop every run that comes into their scope until their window ends."""
+        rows = (self._incidents if incidents is None else incidents).values()
+        return [row for row in rows if SEVERITY[row["action"]] > 0 and row["window"] != budgets.RUN_WINDOW and effects.commands(row, now)]
+
+    def _standing_orders(self, incidents: dict, now: datetime) -> list[dict[str, Any]]:
+        standing = [row for row in self._standing(now, incidents) if row["policy"] in self._policies]
+        pairs = [(row, run) for row in standing for run in self._to_order.values() if run.is_in(self._policies[row["policy"]], row["tenant"], row["scope"])]
+        return [effects.signal(row, run, now) for row, run in pairs if (run.tenant, run.run, row["id"]) not in self._ordered]
+
+    def _messages(self, incident: dict, signals: Sequence[dict], now: datetime) -> list[dict[str, Any]]:
+        ordered = [signal["id"] for signal in signals if signal["incident_id"] == incident["id"]]
+        state = "pending" if self._delivers else "replayed"
+        return [effects.message(incident, channel, ordered, state, now) for channel in self._policies[incident["policy"]].notify]

@@ -1,0 +1,174 @@
+"""The ledger's store: the only module that opens DuckDB.
+
+Append-only tables in one file. A commit is one transaction; after it a high-water mark is synced beside the file, so that a ledger
+that lost what it acknowledged refuses to serve instead of showing a smaller total.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from analytics.errors import StoreError
+
+SQL = Path(__file__).parent / "sql"
+_CONFIG = {
+    "storage_compatibility_version": "v1.5.0",
+    "checkpoint_threshold": "1GB",  # the automatic checkpoint stalls a commit for up to 1.7 s; see `checkpoint`
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    "memory_limit": "600MB",
+    "threads": "2",
+}
+_WAL_BYTES = 96_000_000  # checkpoint at this size at the latest: 228 MB take 4 s to recover
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of one .sql file, by its path below analytics/sql without the ending."""
+    return (SQL / f"{name}.sql").read_text()
+
+
+def migrations(store: str) -> list[str]:
+    """Names of a store's numbered migrations, in order; the last one's number is the schema version."""
+    return [f"{store}/{path.stem}" for path in sorted((SQL / store).glob("[0-9]*.sql"))]
+
+
+class Ledger:
+    """One tenant-keyed ledger file, owned by this process. Reads may come from any thread, appends from one."""
+
+    def __init__(self, directory: Path):
+        """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or below its mark."""
+        self.path = directory / "ledger.duckdb"
+        self._mark = directory / "ledger.mark"
+        self._local = threading.local()
+        self._connection = _connect(self.path)
+        try:
+            self._migrate()
+            self.commit_no = self._rows("select coalesce(max(commit_no), 0) from commits")[0][0]
+            self._check_mark()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def query(self, name: str, frames: Mapping[str, pl.DataFrame] | None = None, **params) -> pl.DataFrame:
+        """The rows of analytics/sql/NAME.sql. `frames` may be named in it as tables."""
+        cursor = self._cursor()
+        with _registered(cursor, frames or {}):
+            return cursor.sql(statement(name), params=params or None).pl()
+
+    def read(self, name: str, batch_rows: int = 10_000, **params) -> pa.RecordBatchReader:
+        """Like `query`, as a stream of record batches for answers that should not be held at once."""
+        return self._connection.cursor().sql(statement(name), params=params or None).to_arrow_reader(batch_rows)
+
+    def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame | pa.Table]) -> None:
+        """One transaction of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
+        cursor = self._cursor()
+        counts = {name: len(rows) for name, rows in tables.items()}
+        summary = pl.DataFrame({"commit_no": [commit_no], "now_at": [now], "records": [counts.get("records", 0)], "charges": [counts.get("charges", 0)]})
+        cursor.begin()
+        try:
+            for name, rows in {**tables, "commits": summary}.items():
+                if len(rows):
+                    self._insert(cursor, name, rows)
+            cursor.commit()
+        except BaseException:
+            with suppress(duckdb.Error):
+                cursor.rollback()
+            raise
+        self.commit_no = commit_no
+        self._write_mark(commit_no)
+
+    def checkpoint(self) -> bool:
+        """Moves the write-ahead log into the file when it is large; true if it did. Meant for a moment without commits."""
+        wal = self.path.with_suffix(".duckdb.wal")
+        if not wal.exists() or wal.stat().st_size < _WAL_BYTES:
+            return False
+        self._cursor().execute("checkpoint")
+        return True
+
+    def accept_loss(self, now: datetime, reason: str) -> int:
+        """Serves again below the mark, with the gap on record; the number of commits that are missing."""
+        mark = self._read_mark()
+        self._rows("insert into accepted_losses values ($1, $2, $3, $4)", [now, mark, self.commit_no, reason])
+        self._write_mark(self.commit_no)
+        return mark - self.commit_no
+
+    def close(self) -> None:
+        """Checkpoints and closes, so that the next start has nothing to recover."""
+        with suppress(duckdb.Error):
+            self._cursor().execute("checkpoint")
+        self._connection.close()
+
+    def _insert(self, cursor: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame | pa.Table) -> None:
+        with _registered(cursor, {"batch": rows}):
+            cursor.execute(f"insert into {table} by name select * from batch")
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        if not hasattr(self._local, "cursor"):
+            self._local.cursor = self._connection.cursor()
+        return self._local.cursor
+
+    def _rows(self, sql: str, params: list | None = None) -> list[tuple]:
+        return self._cursor().execute(sql, params).fetchall()
+
+    def _migrate(self) -> None:
+        steps = migrations("ledger")
+        fresh = not self._rows("select 1 from duckdb_tables() where table_name = 'schema_version'")
+        version = 0 if fresh else self._rows("select version from schema_version")[0][0]
+        if version > len(steps):
+            raise StoreError(f"{self.path} has schema version {version}, this loopledger knows up to {len(steps)}: use a newer loopledger")
+        for number in range(version, len(steps)):
+            self._rows(f"begin; {statement(steps[number])}; delete from schema_version; insert into schema_version values ({number + 1}); commit")
+
+    def _check_mark(self) -> None:
+        mark = self._read_mark()
+        if self.commit_no < mark:
+            raise StoreError(
+                f"{self.path} holds commits up to {self.commit_no}, but {mark} were acknowledged: {mark - self.commit_no} are missing. "
+                f"Restore a backup, or run: loopledger doctor --data {self.path.parent} --accept-loss --reason TEXT"
+            )
+
+    def _read_mark(self) -> int:
+        return json.loads(self._mark.read_text())["commit_no"] if self._mark.exists() else 0
+
+    def _write_mark(self, commit_no: int) -> None:
+        # One write of fixed length in place: a torn one cannot happen within a sector.
+        descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, f'{{"commit_no": {commit_no:20d}}}\n'.encode(), 0)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return duckdb.connect(path, config=_CONFIG)
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise StoreError(f"{path} is in use by another process; stop it, or let commands with --data find its collector") from error
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+@contextmanager
+def _registered(cursor: duckdb.DuckDBPyConnection, frames: Mapping[str, pl.DataFrame | pa.Table]):
+    for name, frame in frames.items():
+        cursor.register(name, frame)
+    try:
+        yield
+    finally:
+        for name in frames:
+            cursor.unregister(name)

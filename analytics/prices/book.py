@@ -1,0 +1,217 @@
+"""The price book: what each call cost, by itself, in exact decimals.
+
+Columnar: the price set of every call is found by joins and its cost by multiplication. Python code runs once for each distinct set of
+names, never once for each call.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from analytics.model import BUCKETS, MONEY
+from analytics.prices.catalogue import SOURCE, Catalogue
+from analytics.prices.names import Names
+from analytics.prices.sets import PARENT, PRICE_SET, contract_set, digest, list_sets
+
+if TYPE_CHECKING:
+    from analytics.config import CustomPrice
+
+TOOL_KINDS = ("tool", "sandbox")
+"""Kinds that only custom prices price, by call or by second."""
+
+INPUT = BUCKETS[:5]
+PRICE_OF = {
+    "input_uncached_tokens": "input",
+    "cache_read_tokens": "cache_read",
+    "cache_write_tokens": "cache_write",
+    "cache_write_5m_tokens": "cache_write",
+    "cache_write_1h_tokens": "cache_write_1h",
+    "output_text_tokens": "output",
+    "reasoning_tokens": "reasoning",
+}
+"""Bucket -> the token price it costs. An unsplit cache write costs what a five-minute one does."""
+
+MOST_TOKENS = 100_000_000
+"""In one bucket of one call; more is a broken record, and its cost might not fit."""
+MOST_MICROSECONDS = 999_999_999_000_000
+"""Of one tool call: 31 years, the longest quantity that fits."""
+
+
+class PriceBook:
+    """Compiled prices, and the one place that turns units into money. A book never changes.
+
+    `table` holds one row per price set, schema PRICE_SET; `version` names the book, custom prices included.
+    """
+
+    def __init__(self, names: Names, table: pl.DataFrame) -> None:
+        self.table = table
+        self.version: str = table["price_book"][0]
+        self._names = names
+        self._terms = table.select(_TERMS)
+        prices = table.select(_PRICES)
+        self._prices = prices.vstack(prices.clear(1))  # the last row is all null: no set
+        self._has_contracts = (table["basis"] == "contract").any()
+
+    @classmethod
+    def compile(cls, custom: Sequence["CustomPrice"] = ()) -> "PriceBook":
+        """The book of genai-prices' list and these custom prices; where several fit a call, the first one prices it."""
+        catalogue = Catalogue()
+        contracts = {row["price_set"]: row for row in map(contract_set, custom)}
+        version = f"{SOURCE}+custom-{digest([*contracts])}" if contracts else SOURCE
+        table = pl.DataFrame([*contracts.values(), *list_sets(catalogue.entries)], schema=PRICE_SET)
+        return cls(Names(catalogue, table), table.with_columns(price_book=pl.lit(version)))
+
+    def price(self, calls: pl.DataFrame) -> pl.DataFrame:
+        """The same rows in the same order, with what they cost.
+
+        Reads `kind`, `provider`, `model_requested`, `model_served`, `tool`, `started_at`, `ended_at`, `happened_at` and BUCKETS. Adds
+
+        - `model`: canonical id; null without a name
+        - `price_provider`, `price_model`: whose price holds, as its price set says; null where none does
+        - `price_set`: null if unpriced; `price_book`: this book's version
+        - `basis`: list, contract, or estimated if a bucket was priced by its parent's price; null if unpriced
+        - `unpriced_reason`: no usage, implausible usage, no model, unknown model, unknown tool, no price at that time, no price for its
+          tokens; null if priced
+        - `unit`, `quantity`: tokens, call or second, and how many; quantity is null if nobody said
+        - `list_usd`: what the list asks; `contracted_usd`, `cost_usd`: what the contract asks, else the list; null if unpriced
+        """
+        units = calls.select(*_READ).with_row_index("row").with_columns(*_UNITS)
+        meanings = self._meanings(units.select(KEY).unique())
+        named = units.join(meanings, on=KEY, how="left", nulls_equal=True, maintain_order="left")
+        fits = self._in_force(named)
+        used = self._costs(named, fits)
+        listed = self._costs(named, fits.filter(set_basis="list")) if self._has_contracts else used
+        priced = used.with_columns(list_usd=listed["cost_usd"], price_book=pl.lit(self.version))
+        return calls.with_columns(priced.select(*_ADDED))
+
+    def _meanings(self, keys: pl.DataFrame) -> pl.DataFrame:
+        meanings = [self._names.meaning(*key) for key in keys.iter_rows()]
+        return keys.with_columns(
+            pl.Series("model", [meaning.model for meaning in meanings], pl.String),
+            pl.Series("set", [meaning.sets for meaning in meanings], pl.List(pl.UInt32)),
+            pl.Series("name_problem", [meaning.problem for meaning in meanings], pl.String),
+        )
+
+    def _in_force(self, named: pl.DataFrame) -> pl.DataFrame:
+        """Call (`row`) and price set of every price that holds for it, contracts first; at most one of a call's is from the list."""
+        offers = named.select("row", "set", "at", "time_of_day", "input_tokens").explode("set")
+        return offers.hstack(self._terms[offers["set"]]).filter(*_IN_FORCE).select("row", "set", "set_basis")
+
+    def _costs(self, named: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
+        """The calls, the first price set that fits each, and `cost_usd`, null where there is none."""
+        rows, sets = fits["row"].to_numpy(), fits["set"].to_numpy()
+        chosen = np.full(named.height, self.table.height)
+        chosen[rows[::-1]] = sets[::-1]  # the last write wins, so the first set of each call
+        return named.hstack(self._prices[chosen]).with_columns(cost_usd=_COST)
+
+
+# Steps of `price`, in the order it takes them.
+
+KEY = ["is_tool", "provider", "model_requested", "model_served", "tool"]
+_READ = [
+    pl.col("kind").is_in(TOOL_KINDS).alias("is_tool"),
+    *KEY[1:],
+    pl.col("happened_at").to_physical().alias("at"),
+    pl.col("happened_at").dt.time().to_physical().alias("time_of_day"),
+    (pl.col("ended_at") - pl.col("started_at")).to_physical().alias("microseconds"),
+    pl.sum_horizontal(INPUT).alias("input_tokens"),
+    pl.min_horizontal(BUCKETS).alias("fewest"),
+    pl.max_horizontal(BUCKETS).alias("most"),
+    *BUCKETS,
+]
+_UNITS = [
+    pl.when("is_tool").then("tool").alias("tool"),
+    pl.when(pl.col("microseconds").is_between(0, MOST_MICROSECONDS)).then("microseconds").alias("microseconds"),
+    pl.when("is_tool")
+    .then(None)
+    .when(pl.col("most").is_null())
+    .then(pl.lit("no usage"))
+    .when((pl.col("fewest") < 0) | (pl.col("most") > MOST_TOKENS))
+    .then(pl.lit("implausible usage"))
+    .alias("usage_problem"),
+]
+
+_ALWAYS, _NEVER = -(2**63), 2**63 - 1
+_TERMS = [
+    pl.col("basis").alias("set_basis"),
+    pl.col("valid_from", "daily_from").to_physical().fill_null(_ALWAYS),
+    pl.col("valid_to", "daily_to").to_physical().fill_null(_NEVER),
+    pl.when(pl.col("above_input_tokens") > 0).then("above_input_tokens").otherwise(_ALWAYS).alias("above"),
+    pl.col("up_to_input_tokens").fill_null(_NEVER).alias("up_to"),
+]
+_IN_FORCE = [
+    pl.col("at") >= pl.col("valid_from"),
+    pl.col("at") < pl.col("valid_to"),
+    pl.col("time_of_day") >= pl.col("daily_from"),
+    pl.col("time_of_day") < pl.col("daily_to"),
+    pl.col("input_tokens") > pl.col("above"),
+    pl.col("input_tokens") <= pl.col("up_to"),
+]
+_PRICES = [
+    "price_set",
+    pl.col("provider").alias("price_provider"),
+    pl.col("model").alias("price_model"),
+    pl.col("basis").alias("set_basis"),
+    pl.col(*(f"{price}_usd" for price in PARENT), "call_usd", "second_usd"),
+    *(pl.col("inherited").list.contains(price).alias(f"{price}_inherited") for price in PARENT),
+]
+
+_ZERO = pl.lit(Decimal(0), MONEY)
+
+
+def _bucket_cost(bucket: str) -> pl.Expr:
+    tokens, price = pl.col(bucket), pl.col(f"{PRICE_OF[bucket]}_usd")
+    return pl.when(tokens > 0).then((tokens * price).cast(MONEY, strict=False)).otherwise(_ZERO)
+
+
+# Polars rounds a cast half to even. A microsecond's price would have 24 decimal places: 3 places of the product are 9 of the cost.
+_seconds_cost = (pl.col("microseconds") * pl.col("second_usd")).cast(pl.Decimal(38, 3)).cast(pl.Decimal(38, 9)) * Decimal("0.000001")
+_call_cost = pl.col("call_usd").cast(MONEY)
+_COST = (
+    pl.when(pl.col("price_set").is_null() | pl.col("usage_problem").is_not_null())
+    .then(None)
+    .when(~pl.col("is_tool"))
+    .then(pl.sum_horizontal(map(_bucket_cost, BUCKETS), ignore_nulls=False))
+    .when(pl.col("second_usd").is_null())
+    .then(_call_cost)
+    .otherwise(_call_cost.fill_null(_ZERO) + _seconds_cost)
+    .cast(MONEY, strict=False)
+)
+
+_priced = pl.col("cost_usd").is_not_null()
+_by_parent = pl.any_horizontal((pl.col(bucket) > 0) & pl.col(f"{price}_inherited") for bucket, price in PRICE_OF.items())
+_is_timed = pl.col("is_tool") & pl.col("second_usd").is_not_null()
+_ADDED = [
+    "model",
+    "price_provider",
+    "price_model",
+    pl.when(_priced).then("price_set").alias("price_set"),
+    "price_book",
+    pl.when(_priced & _by_parent).then(pl.lit("estimated")).when(_priced).then("set_basis").alias("basis"),
+    pl.when(~_priced)
+    .then(
+        pl.coalesce(
+            "usage_problem",
+            "name_problem",
+            pl.when(pl.col("price_set").is_null()).then(pl.lit("no price at that time")),
+            pl.when("is_tool").then(pl.lit("no usage")),
+            pl.lit("no price for its tokens"),
+        )
+    )
+    .alias("unpriced_reason"),
+    pl.when(~pl.col("is_tool")).then(pl.lit("tokens")).when(_is_timed).then(pl.lit("second")).otherwise(pl.lit("call")).alias("unit"),
+    pl.when(pl.col("usage_problem").is_not_null())
+    .then(None)
+    .when(~pl.col("is_tool"))
+    .then(pl.sum_horizontal(BUCKETS).cast(MONEY, strict=False))
+    .when(_is_timed)
+    .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * Decimal("0.000001")).cast(MONEY))
+    .otherwise(pl.lit(Decimal(1), MONEY))
+    .alias("quantity"),
+    "list_usd",
+    pl.col("cost_usd").alias("contracted_usd"),
+    "cost_usd",
+]

@@ -1,0 +1,157 @@
+"""Price sets: one row per price that can hold, with every bucket resolved to US dollars for a single unit.
+
+A set holds for one entry, in [valid_from, valid_to), at times of day in [daily_from, daily_to) UTC, for calls whose whole input (cached
+tokens included) is above `above_input_tokens` and at most `up_to_input_tokens`. The list's sets of one entry never overlap. A null bound
+is open; a null price is unknown.
+
+Request variants (batch, priority, fast) and fees per request are not compiled: a variant becomes one more column of the key here, a fee
+one more price column beside `call_usd`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, time
+from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from genai_prices.types import ConditionalPrice, ModelInfo, StartDateConstraint, TieredPrices, TimeOfDateConstraint
+
+from analytics.model import TIME, UNIT_PRICE
+from analytics.prices.catalogue import SOURCE, Entry
+
+if TYPE_CHECKING:
+    from analytics.config import CustomPrice
+
+PARENT = {
+    "input": None,
+    "cache_read": "input",
+    "cache_write": "input",
+    "cache_write_1h": "cache_write",
+    "output": None,
+    "reasoning": "output",
+}
+"""Token price -> the one that stands in when a price list has none, parents first."""
+
+LIST_KEYS = {
+    "input": "input_mtok",
+    "cache_read": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
+    "output": "output_mtok",
+    "reasoning": "output_reasoning_mtok",
+}
+"""Token price -> genai-prices' name for it, in US dollars per million."""
+
+PRICE_SET = pl.Schema(
+    {
+        "price_set": pl.String,  # names exactly this row, for good
+        "price_book": pl.String,
+        "source": pl.String,
+        "basis": pl.String,  # list or contract
+        "provider": pl.String,  # null in a contract for any provider
+        "model": pl.String,  # the list's model id; a pattern in a contract; null for a tool
+        "tool": pl.String,  # a pattern; null for models
+        "valid_from": TIME,
+        "valid_to": TIME,
+        "daily_from": pl.Time,
+        "daily_to": pl.Time,
+        "above_input_tokens": pl.Int64,
+        "up_to_input_tokens": pl.Int64,
+        **{f"{bucket}_usd": UNIT_PRICE for bucket in PARENT},  # per token
+        "call_usd": UNIT_PRICE,
+        "second_usd": UNIT_PRICE,
+        "inherited": pl.List(pl.String),  # token prices that are their parent's
+        "rounded": pl.List(pl.String),  # prices that had more than 18 decimal places
+    }
+)
+
+
+def list_sets(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    """Rows of PRICE_SET for list prices, without `price_book`."""
+    for entry in entries:
+        for window in _windows(entry.info):
+            moment = datetime.combine(window["valid_from"] or datetime.min, window["daily_from"] or time.min)
+            prices = vars(entry.info.get_prices(moment))
+            starts = {tier.start for price in prices.values() if isinstance(price, TieredPrices) for tier in price.tiers}
+            for above, up_to in pairwise([0, *sorted(starts), None]):
+                mtok = {bucket: _in_tier(prices.get(key), above) for bucket, key in LIST_KEYS.items()}
+                yield {
+                    "price_set": f"{SOURCE}:{entry.provider}/{entry.info.id}:{_label(window)}:{above}",
+                    "source": SOURCE,
+                    "basis": "list",
+                    "provider": entry.provider,
+                    "model": entry.info.id,
+                    **window,
+                    "above_input_tokens": above,
+                    "up_to_input_tokens": up_to,
+                    **_unit_prices(mtok),
+                }
+
+
+def contract_set(custom: "CustomPrice") -> dict[str, Any]:
+    """The row of PRICE_SET for one custom price, without `price_book`; its id carries a hash of all it says."""
+    window = {"valid_from": _utc(custom.valid_from), "valid_to": _utc(custom.valid_to)}
+    mtok = {bucket: getattr(custom, f"{bucket}_mtok") for bucket in PARENT}
+    row = {
+        "source": custom.source or "custom",
+        "basis": "contract",
+        "provider": custom.provider,
+        "model": custom.model,
+        "tool": custom.tool,
+        **window,
+        "above_input_tokens": 0,
+        **_unit_prices(mtok, {"call": custom.usd_per_call, "second": custom.usd_per_second}),
+    }
+    named = f"{custom.provider or '*'}/{custom.tool or custom.model or '*'}:{_label(window)}:0"
+    return {"price_set": f"custom-{digest(row)}:{named}", **row}
+
+
+def digest(value: object) -> str:
+    """The same short text for the same plain value, in every process."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
+
+
+def _windows(model: ModelInfo) -> Iterator[dict[str, Any]]:
+    """Dates crossed with times of day, cut at every bound of every constraint: inside one window one price holds."""
+    constraints = (
+        [price.constraint for price in model.prices if isinstance(price, ConditionalPrice)] if isinstance(model.prices, list) else []
+    )
+    days = {datetime.combine(c.start_date, time.min) for c in constraints if isinstance(c, StartDateConstraint)}
+    hours = {hour.replace(tzinfo=None) for c in constraints if isinstance(c, TimeOfDateConstraint) for hour in (c.start_time, c.end_time)}
+    for valid_from, valid_to in pairwise([None, *sorted(days), None]):
+        for daily_from, daily_to in pairwise([None, *sorted(hours - {time.min}), None]):
+            yield {"valid_from": valid_from, "valid_to": valid_to, "daily_from": daily_from, "daily_to": daily_to}
+
+
+def _label(window: Mapping[str, Any]) -> str:
+    """`always`, `2026-08-17`, `2026-08-17@01:00-04:00`."""
+    start, daily = window["valid_from"], (window.get("daily_from"), window.get("daily_to"))
+    day = "always" if start is None else start.isoformat().removesuffix("T00:00:00")
+    hours = "-".join(f"{hour:%H:%M}" if hour else edge for hour, edge in zip(daily, ("00:00", "24:00"), strict=True))
+    return f"{day}@{hours}" if any(daily) else day
+
+
+def _in_tier(price: Decimal | TieredPrices | None, above: int) -> Decimal | None:
+    if not isinstance(price, TieredPrices):
+        return price
+    return next((tier.price for tier in reversed(price.tiers) if tier.start <= above), price.base)
+
+
+def _unit_prices(mtok: Mapping[str, Decimal | None], unit: Mapping[str, Decimal | None] | None = None) -> dict[str, Any]:
+    """Price columns out of prices per million tokens and prices per other units; fills from the parent, rounds to 18 places."""
+    exact = {bucket: price.scaleb(-6) for bucket, price in mtok.items() if price is not None}
+    inherited = []
+    for bucket, parent in PARENT.items():
+        if bucket not in exact and parent in exact:
+            exact[bucket] = exact[parent]
+            inherited.append(bucket)
+    exact |= {name: price for name, price in (unit or {}).items() if price is not None}
+    kept = {name: price.quantize(Decimal("1e-18"), ROUND_HALF_EVEN) for name, price in exact.items()}
+    prices = {f"{name}_usd": kept.get(name) for name in (*PARENT, "call", "second")}
+    return {**prices, "inherited": inherited, "rounded": [name for name in kept if kept[name] != exact[name]]}
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment

@@ -1,0 +1,102 @@
+"""The runs that are going on: who they are, for orders to reach them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from analytics.books import Posted
+from analytics.budgets import ALL
+from analytics.model import UNATTRIBUTED
+from analytics.owners import Owners
+
+if TYPE_CHECKING:
+    from analytics.config import Policy
+
+_IDLE = timedelta(minutes=15)
+_DIMENSIONS = ("loop", "team", "user", "agent", "role", "model", "provider", "tool")
+_ENCLOSING = ("agent", "chain", "other")
+"""Kinds whose root span is the end of a run; a root model call is only a call nobody wrapped."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run, with every value of each dimension seen in it."""
+
+    tenant: str
+    run: str
+    last_seen: datetime
+    seen: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def loop(self) -> str | None:
+        return next(iter(sorted(self.seen.get("loop", ()))), None)
+
+    def is_in(self, policy: "Policy", tenant: str, scope: str) -> bool:
+        """Whether a policy's scope holds this run."""
+        if tenant != self.tenant or not all(self._has(dimension, globs) for dimension, globs in policy.when.items()):
+            return False
+        return policy.per is None or scope == ALL or scope in self._values(policy.per)
+
+    def _has(self, dimension: str, globs: Iterable[str]) -> bool:
+        return any(fnmatchcase(value, glob) for value in self._values(dimension) for glob in globs)
+
+    def _values(self, dimension: str) -> set[str]:
+        own = {"run": {self.run}, "tenant": {self.tenant}}
+        return own.get(dimension) or self.seen.get(dimension) or {UNATTRIBUTED}
+
+
+class Runs:
+    """Running runs by (tenant, run): from their first record until their root span ends, or fifteen minutes without a record."""
+
+    def __init__(self, owners: Owners):
+        self._owners = owners
+        self._running: dict[tuple[str, str], Run] = {}
+
+    def observe(self, posted: Posted, now: datetime) -> None:
+        """Takes in one commit."""
+        ended = self._ended(posted.records)
+        going = posted.records.join(ended, on=["tenant", "run"], how="anti")
+        for run in self.arriving(Posted(posted.commit_no, going, posted.charges.join(going, on=["tenant", "run"], how="semi"), 0, 0), now):
+            self._merge(run)
+        for key in ended.iter_rows():
+            self._running.pop(key, None)
+
+    def running(self, now: datetime) -> list[Run]:
+        """Every run that goes on at that time."""
+        self._running = {key: run for key, run in self._running.items() if now - run.last_seen <= _IDLE}
+        return list(self._running.values())
+
+    def arriving(self, posted: Posted, now: datetime) -> list[Run]:
+        """The runs of one commit, running or not."""
+        runs: dict[tuple[str, str], Run] = {}
+        for facts in (self._facts(posted.records), posted.charges):
+            known = [name for name in _DIMENSIONS if name in facts.columns]
+            grouped = facts.filter(pl.col("run").is_not_null()).group_by("tenant", "run").agg(pl.col(known).drop_nulls().unique())
+            for tenant, name, *values in grouped.iter_rows():
+                run = runs.setdefault((tenant, name), Run(tenant, name, now))
+                for dimension, found in zip(known, values, strict=True):
+                    run.seen.setdefault(dimension, set()).update(found)
+        return list(runs.values())
+
+    def end(self, tenant: str, run: str) -> None:
+        """A run is known to be over."""
+        self._running.pop((tenant, run), None)
+
+    def _facts(self, records: pl.DataFrame) -> pl.DataFrame:
+        return self._owners.attribute(records.select("tenant", "run", "loop", "agent", "role", "team", "user"))
+
+    def _merge(self, run: Run) -> None:
+        held = self._running.setdefault((run.tenant, run.run), run)
+        held.last_seen = run.last_seen
+        for dimension, values in run.seen.items():
+            held.seen.setdefault(dimension, set()).update(values)
+
+    def _ended(self, records: pl.DataFrame) -> pl.DataFrame:
+        """(tenant, run) whose root span is here: a trace's own root, or of an explicit run the agent or chain around it."""
+        is_root = (pl.col("signal") == "span") & pl.col("parent_span_id").is_null() & pl.col("ended_at").is_not_null()
+        encloses = pl.col("kind").is_in(_ENCLOSING) | (pl.col("run") == pl.col("trace_id").bin.encode("hex"))
+        return records.filter(is_root & encloses).select("tenant", "run").unique()

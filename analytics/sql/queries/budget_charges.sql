@@ -1,0 +1,7 @@
+-- Every charge with what budgets look at.
+select
+    tenant, commit_no, call_id, happened_at, loop, run, agent, role, team, "user", provider, model, tool,
+    unknown_calls, unpriced_calls, cost_usd,
+    input_uncached_tokens, cache_read_tokens, cache_write_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+    output_text_tokens, reasoning_tokens
+from charges

@@ -1,0 +1,2 @@
+-- The price books whose sets are stored.
+select distinct price_book from prices
