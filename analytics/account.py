@@ -55,7 +55,7 @@ class Account:
 
     def enter(self, arrived: pl.DataFrame, attributes: pa.Table, rules: Rules) -> Entry:
         """Records as they arrived -> what is new in them. Nothing is remembered before `remember`."""
-        best = usage.best_revisions(arrived.with_columns(run=_run()).with_row_index("row"))
+        best = usage.best_revisions(arrived.with_row_index("row"))
         stored = self._history.records(best["record_key"])
         news = _news(best, stored)
         kept = news.drop("row")
@@ -107,11 +107,6 @@ class Account:
         links = self._history.links_of(touched).join(kept, on="record_key", how="anti")
         inherited = links.select("record_key", "identity", *_INHERITED).update(above, on="record_key", include_nulls=True)
         return self._history.records(links["record_key"]).drop(_INHERITED).join(inherited, on="record_key")
-
-
-def _run() -> pl.Expr:
-    """The run as telemetry says it, else the trace: both are known with the first record."""
-    return pl.coalesce("run", pl.col("trace_id").bin.encode("hex"))
 
 
 def _news(best: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:

@@ -92,6 +92,19 @@ class Control:
         """Every incident, in the order of its crossing."""
         return self._read(sa.select(self.incidents).order_by(self.incidents.c.crossed_at, self.incidents.c.percent))
 
+    def incidents_with_effects(self, tenant: str) -> list[dict]:
+        """Incidents with the counts of their signals, delivered and acknowledged ones, and of messages delivered."""
+        signals, outbox, incidents = self.signals.c, self.outbox.c, self.incidents.c
+        of_incident = sa.select(sa.func.count()).where(signals.incident_id == incidents.id)
+        counts = {
+            "signals": of_incident,
+            "delivered": of_incident.where(signals.delivered_at.is_not(None)),
+            "acknowledged": of_incident.where(signals.acknowledged_at.is_not(None)),
+            "messages_delivered": sa.select(sa.func.count()).where(outbox.incident_id == incidents.id, outbox.state == "delivered"),
+        }
+        columns = [query.scalar_subquery().label(name) for name, query in counts.items()]
+        return self._read(sa.select(self.incidents, *columns).where(incidents.tenant == tenant))
+
     # The runtimes' side: signals
 
     def signals_of(self, tenant: str, runs: Iterable[str], only_open_at: datetime | None = None) -> list[dict]:
@@ -104,6 +117,12 @@ class Control:
             )
         severity = sa.case({"kill": 3, "stop": 2, "pause": 1}, value=table.action, else_=0)
         return self._read(query.order_by(severity.desc(), table.seq.desc()))
+
+    def unanswered(self, now: datetime) -> list[dict]:
+        """Every signal that a runtime has still to obey."""
+        table = self.signals.c
+        unexpired = sa.or_(table.expires_at.is_(None), table.expires_at > now)
+        return self._read(sa.select(self.signals).where(table.acknowledged_at.is_(None), table.superseded_at.is_(None), unexpired))
 
     def signals_after(self, tenant: str, seq: int) -> list[dict]:
         """Signals issued after one, in order: what a stream resumes with."""

@@ -119,6 +119,7 @@ def message(incident: Mapping[str, Any], channel: str, signals: Sequence[str], s
     }
     return {
         "id": name_of("msg", incident["id"], channel, kind),
+        "incident_id": incident["id"],
         "channel": channel,
         "type": kind,
         "body": json.dumps({"type": kind, "timestamp": stamp(now), "data": data}),

@@ -17,6 +17,7 @@ from analytics.control import Control
 from analytics.ledger import Ledger
 from analytics.model import SEVERITY
 from analytics.runs import Run, Runs
+from analytics.signals import Signals
 
 if TYPE_CHECKING:
     from analytics.config import Policy
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class Guard:
     """Watches the policies over one ledger. One thread observes."""
 
-    def __init__(self, ledger: Ledger, control: Control, policies: Sequence["Policy"], runs: Runs, *, delivers: bool = True):
+    def __init__(self, ledger: Ledger, control: Control, policies: Sequence["Policy"], runs: Runs, signals: Signals, *, delivers: bool = True):
         """`delivers` false marks messages as replayed, so that no receiver hears of history."""
-        self._ledger, self._control, self._runs, self._delivers = ledger, control, runs, delivers
+        self._ledger, self._control, self._runs, self._signals, self._delivers = ledger, control, runs, signals, delivers
         self._policies = {policy.name: policy for policy in policies}
         self._spent: dict[Place, Spent] = {}
         self._incidents = {effects.key_of(row): row for row in control.all_incidents()}
@@ -63,6 +64,7 @@ class Guard:
         messages = [message for row in changed if effects.key_of(row) not in self._incidents for message in self._messages(row, signals, now)]
         if changed or signals:
             self._control.apply(self._ledger.commit_no, changed, signals, messages)
+            self._signals.issued(signals)
         self._incidents = incidents
         self._ordered |= {(signal["tenant"], signal["run_id"], signal["incident_id"]) for signal in signals}
         self._to_look_at, self._to_order = set(), {}

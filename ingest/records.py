@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -13,12 +12,12 @@ from analytics import fingerprint
 from analytics.evidence import EVIDENCE, Part
 from analytics.model import RECORD
 from ingest import wire
+from ingest.clock import Clock
 from ingest.dialects import translate
 from ingest.redact import redacted
 from ingest.wire import Attributes, Frames, Signal
 
 SIGNALS: dict[Signal, str] = {"traces": "span", "logs": "log", "metrics": "point"}
-_FUTURE = timedelta(minutes=5)
 _LONGEST_NAME = 256  # characters of any name kept in a column
 
 
@@ -36,12 +35,12 @@ class Arrivals:
     rejected: np.ndarray
 
 
-def read(bodies: Sequence[bytes], signal: Signal, now: datetime) -> Arrivals:
+def read(bodies: Sequence[bytes], signal: Signal, clock: Clock) -> Arrivals:
     """Decodes, translates and redacts. Raises ValueError when a body is not an OTLP request of that signal."""
     frames = wire.decode(bodies, signal)
     valid = _valid(frames)
     body = frames.records["body"].to_numpy()
-    records = _canonical(frames, now).filter(valid)
+    records = _canonical(frames, clock).filter(valid)
     evidence = _evidence(frames, valid)
     return Arrivals(records, evidence, np.bincount(body[~valid], minlength=frames.bodies))
 
@@ -56,12 +55,12 @@ def _valid(frames: Frames) -> np.ndarray:
     return pc.and_(right, named).to_numpy()
 
 
-def _canonical(frames: Frames, now: datetime) -> pl.DataFrame:
+def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
     content, key = _fingerprints(frames)
     said = translate(frames)
     text = [name for name, type_ in said.schema.items() if type_ == pl.String]
     ends = pl.col("ended_at")
-    skewed = (ends > now + _FUTURE).fill_null(False) | (ends.is_null() & pl.col("started_at").is_null())
+    skewed = (ends > clock.latest()).fill_null(False) | (ends.is_null() & pl.col("started_at").is_null())
     return (
         said.with_columns(pl.col(text).str.head(_LONGEST_NAME))
         .with_columns(
@@ -73,7 +72,8 @@ def _canonical(frames: Frames, now: datetime) -> pl.DataFrame:
             body=pl.Series(frames.records["body"]),
             resource=pl.Series(frames.records["resource"]),
         )
-        .with_columns(clock_skewed=skewed, ended_at=pl.when(skewed).then(pl.lit(now)).otherwise(ends))
+        .with_columns(run=pl.coalesce("run", pl.col("trace_id").bin.encode("hex")))
+        .with_columns(clock_skewed=skewed, ended_at=pl.when(skewed).then(pl.lit(clock.now())).otherwise(ends))
         .cast({name: RECORD[name] for name in RECORD if name not in ("tenant", "ordinal")})
     )
 

@@ -66,7 +66,9 @@ def _secret(text: str) -> str:
 class Webhook(BaseModel):
     """A receiver of Standard Webhooks. The secret is read when the model is made, and never printed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, str_strip_whitespace=True, hide_input_in_errors=True
+    )
 
     name: Annotated[str, Field(min_length=1)]
     """A text of its own; policies write it under notify."""

@@ -72,7 +72,7 @@ class PriceBook:
         - `model`: canonical id; null without a name
         - `price_provider`, `price_model`: whose price holds, as its price set says; null where none does
         - `price_set`: null if unpriced; `price_book`: this book's version
-        - `basis`: list, contract, or estimated if a bucket was priced by its parent's price; null if unpriced
+        - `basis`: list, contract, or estimated if the list lacks a bucket's price and its parent's stands in; null if unpriced
         - `unpriced_reason`: no usage, implausible usage, no model, unknown model, unknown tool, no price at that time, no price for its
           tokens; null if priced
         - `unit`, `quantity`: tokens, call or second, and how many; quantity is null if nobody said
@@ -159,7 +159,7 @@ _PRICES = [
     *(pl.col("inherited").list.contains(price).alias(f"{price}_inherited") for price in PARENT),
 ]
 
-_ZERO = pl.lit(Decimal(0), MONEY)
+_ZERO, _MICRO = pl.lit(Decimal(0), MONEY), Decimal("0.000001")
 
 
 def _bucket_cost(bucket: str) -> pl.Expr:
@@ -167,22 +167,25 @@ def _bucket_cost(bucket: str) -> pl.Expr:
     return pl.when(tokens > 0).then((tokens * price).cast(MONEY, strict=False)).otherwise(_ZERO)
 
 
-# Polars rounds a cast half to even. A microsecond's price would have 24 decimal places: 3 places of the product are 9 of the cost.
-_seconds_cost = (pl.col("microseconds") * pl.col("second_usd")).cast(pl.Decimal(38, 3)).cast(pl.Decimal(38, 9)) * Decimal("0.000001")
-_call_cost = pl.col("call_usd").cast(MONEY)
+# Casts round half to even. Three places of microseconds x dollars a second are nine of dollars: round there, once, then shift. Custom
+# prices have at most 12 decimal places, which leaves room for any duration.
+_micro_usd = (pl.col("microseconds") * pl.col("second_usd").cast(pl.Decimal(38, 12))).cast(pl.Decimal(38, 3))
+_seconds_cost = _micro_usd.cast(pl.Decimal(38, 9)) * _MICRO
+# `when` multiplies the rows that it keeps and no others, so a broken count cannot overflow.
 _COST = (
     pl.when(pl.col("price_set").is_null() | pl.col("usage_problem").is_not_null())
     .then(None)
     .when(~pl.col("is_tool"))
     .then(pl.sum_horizontal(map(_bucket_cost, BUCKETS), ignore_nulls=False))
     .when(pl.col("second_usd").is_null())
-    .then(_call_cost)
-    .otherwise(_call_cost.fill_null(_ZERO) + _seconds_cost)
+    .then("call_usd")
+    .otherwise(pl.col("call_usd").fill_null(0) + _seconds_cost)
     .cast(MONEY, strict=False)
 )
 
 _priced = pl.col("cost_usd").is_not_null()
 _by_parent = pl.any_horizontal((pl.col(bucket) > 0) & pl.col(f"{price}_inherited") for bucket, price in PRICE_OF.items())
+_is_guess = (pl.col("set_basis") == "list") & _by_parent  # a custom price that leaves a bucket out means its parent's price
 _is_timed = pl.col("is_tool") & pl.col("second_usd").is_not_null()
 _ADDED = [
     "model",
@@ -190,7 +193,7 @@ _ADDED = [
     "price_model",
     pl.when(_priced).then("price_set").alias("price_set"),
     "price_book",
-    pl.when(_priced & _by_parent).then(pl.lit("estimated")).when(_priced).then("set_basis").alias("basis"),
+    pl.when(_priced & _is_guess).then(pl.lit("estimated")).when(_priced).then("set_basis").alias("basis"),
     pl.when(~_priced)
     .then(
         pl.coalesce(
@@ -208,7 +211,7 @@ _ADDED = [
     .when(~pl.col("is_tool"))
     .then(pl.sum_horizontal(BUCKETS).cast(MONEY, strict=False))
     .when(_is_timed)
-    .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * Decimal("0.000001")).cast(MONEY))
+    .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * _MICRO).cast(MONEY))
     .otherwise(pl.lit(Decimal(1), MONEY))
     .alias("quantity"),
     "list_usd",

@@ -56,6 +56,7 @@ create index signals_of_run on signals (tenant, run_id);
 create table outbox (
     seq              integer primary key autoincrement,
     id               text not null unique,
+    incident_id      text not null,
     channel          text not null,
     type             text not null,
     body             text not null,

@@ -1,0 +1,76 @@
+-- runs: one row per run, newest first. A run counts as running until its root span ends or for 15 minutes of $now without a record.
+with seen as (
+    select
+        run,
+        any_value(loop) as loop,
+        any_value(team) as team,
+        any_value("user") as "user",
+        min(coalesce(started_at, ended_at)) as started_at,
+        max(coalesce(ended_at, started_at)) as ended_at,
+        count(distinct record_key) filter (where signal = 'span') as steps,
+        bool_or(
+            signal = 'span' and parent_span_id is null and ended_at is not null
+            and (kind in ('agent', 'chain', 'other') or run = lower(hex(trace_id)))
+        ) as is_over
+    from records
+    where tenant = $tenant and run is not null
+      and ($only_run::varchar[] is null or list_contains($only_run, run))
+    group by run
+),
+charged as (
+    select
+        run,
+        any_value(loop) as loop,
+        any_value(team) as team,
+        any_value("user") as "user",
+        list(distinct agent order by agent) filter (where agent is not null) as agents,
+        bool_or($only_model::varchar[] is null or list_contains($only_model, coalesce(model, 'unattributed'))) as has_model,
+        bool_or($only_agent::varchar[] is null or list_contains($only_agent, coalesce(agent, 'unattributed'))) as has_agent,
+        bool_or($only_role::varchar[] is null or list_contains($only_role, coalesce(role, 'unattributed'))) as has_role,
+        bool_or($only_provider::varchar[] is null or list_contains($only_provider, coalesce(provider, 'unattributed'))) as has_provider,
+        bool_or($only_tool::varchar[] is null or list_contains($only_tool, coalesce(tool, 'unattributed'))) as has_tool,
+        sum(calls)::bigint as calls,
+        sum(unknown_calls)::bigint as unknown_calls,
+        sum(unpriced_calls)::bigint as unpriced_calls,
+        case when sum(usage_known) > 0 then sum(
+            coalesce(input_uncached_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
+            + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
+        )::bigint end as input_tokens,
+        case when sum(usage_known) > 0 then sum(coalesce(output_text_tokens, 0) + coalesce(reasoning_tokens, 0))::bigint end as output_tokens,
+        case when sum(priced) > 0 then sum(cost_usd)::decimal(38, 9) end as cost_usd
+    from charges
+    where tenant = $tenant
+      and ($only_run::varchar[] is null or list_contains($only_run, run))
+    group by run
+)
+select
+    s.run,
+    coalesce(c.loop, s.loop, 'unattributed') as loop,
+    coalesce(c.team, s.team, 'unattributed') as team,
+    coalesce(c."user", s."user", 'unattributed') as "user",
+    s.started_at,
+    s.ended_at,
+    case when s.is_over or s.ended_at < $now::timestamp - interval 15 minutes then 'ended' else 'running' end as state,
+    date_diff('millisecond', s.started_at, s.ended_at) as duration_ms,
+    s.steps,
+    coalesce(c.agents, []::varchar[]) as agents,
+    coalesce(c.calls, 0) as calls,
+    coalesce(c.unknown_calls, 0) as unknown_calls,
+    coalesce(c.unpriced_calls, 0) as unpriced_calls,
+    c.input_tokens,
+    c.output_tokens,
+    c.cost_usd
+from seen s
+left join charged c using (run)
+where ($since::timestamp is null or s.ended_at >= $since)
+  and ($until::timestamp is null or s.started_at < $until)
+  and ($only_team::varchar[] is null or list_contains($only_team, coalesce(c.team, s.team, 'unattributed')))
+  and ($only_loop::varchar[] is null or list_contains($only_loop, coalesce(c.loop, s.loop, 'unattributed')))
+  and ($only_user::varchar[] is null or list_contains($only_user, coalesce(c."user", s."user", 'unattributed')))
+  and ($only_model::varchar[] is null or c.has_model)
+  and ($only_agent::varchar[] is null or c.has_agent)
+  and ($only_role::varchar[] is null or c.has_role)
+  and ($only_provider::varchar[] is null or c.has_provider)
+  and ($only_tool::varchar[] is null or c.has_tool)
+order by s.started_at desc, s.run
+limit $limit offset $offset

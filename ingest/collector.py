@@ -1,0 +1,144 @@
+"""The composition root: opens the stores, starts the servers, and stops everything in reverse order."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from analytics.config import Config
+from ingest import otlp_grpc, otlp_http
+from ingest.access import DEFAULT_TENANT, Doors, control_token, require_loopback
+from ingest.clock import Clock
+from ingest.control_api import ControlApi
+from ingest.delivery import Delivery
+from ingest.intake import Intake
+from ingest.metrics import exposition
+from ingest.report_api import ReportApi
+from ingest.service import Service, opened
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a collector listens; also what DIR/collector.json says."""
+
+    pid: int
+    grpc: str
+    http: str
+    started_at: str
+
+
+@asynccontextmanager
+async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_at: str) -> AsyncIterator[Addresses]:
+    """A collector that serves as long as the context lasts. Raises OSError for a taken port, StoreError and AccessError."""
+    require_loopback(grpc_at)
+    require_loopback(http_at)
+    with opened(data, config, clock) as service:
+        stopping = asyncio.Event()
+        intake, delivery = Intake(service.pipeline), Delivery(service.control, config.channels)
+        key = (token := control_token(data)).encode()
+        app = _app(service, intake, stopping, token)
+        async with contextlib.AsyncExitStack() as stack:
+            service.signals.listen(delivery.wake)
+            delivery.start()
+            stack.callback(delivery.stop)
+            intake.start()
+            stack.push_async_callback(intake.stop)
+            http_port = await stack.enter_async_context(_http(app, http_at))
+            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key))
+            stack.callback(stopping.set)
+            hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
+            addresses = Addresses(os.getpid(), f"{hosts[0]}:{grpc_port}", f"http://{hosts[1]}:{http_port}", datetime.now(UTC).isoformat(timespec="seconds"))
+            stack.enter_context(_announced(data, addresses))
+            yield addresses
+
+
+def _app(service: Service, intake: Intake, stopping: asyncio.Event, token: str) -> Starlette:
+    control = ControlApi(service.ledger, service.control, service.signals, service.clock, stopping)
+    routes = [
+        *otlp_http.routes(intake.accept, DEFAULT_TENANT, token.encode()),
+        *control.routes(),
+        *ReportApi(service.sources).routes(),
+        Route("/healthz", _alive),
+        Route("/readyz", _alive),
+        Route("/metrics", _metrics(service)),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Doors, token=token)])
+
+
+async def _alive(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("ok\n")
+
+
+def _metrics(service: Service):
+    async def metrics(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(exposition(asdict(service.pipeline.counts) | {"commits": service.ledger.commit_no}))
+
+    return metrics
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals of the process to whoever runs the collector."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+
+@asynccontextmanager
+async def _http(app: Starlette, address: str) -> AsyncIterator[int]:
+    host, _, port = address.rpartition(":")
+    config = uvicorn.Config(
+        app, host.strip("[]"), int(port), lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5, server_header=False
+    )
+    server = _Server(config)
+    try:
+        sock = config.bind_socket()
+    except SystemExit as error:  # uvicorn's way to say that the port is taken
+        raise OSError(f"cannot listen on {address} for HTTP: the port is taken or the address is not ours") from error
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield sock.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def _grpc(address: str, intake: Intake, key: bytes) -> AsyncIterator[int]:
+    server, port = await otlp_grpc.serve(address, intake.accept, DEFAULT_TENANT, key)
+    try:
+        yield port
+    finally:
+        await _stop(server)
+
+
+async def _stop(server: grpc.aio.Server) -> None:
+    await server.stop(grace=5)
+
+
+@contextlib.contextmanager
+def _announced(data: Path, addresses: Addresses):
+    """DIR/collector.json while the collector serves."""
+    path = data / "collector.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(addresses)) + "\n")
+    part.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""The bounded queue between the servers and the ledger: many requests become one commit, and each is answered after it.
+
+Two threads share the work, so that the next batch is decoded while the last one is written.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+from analytics.errors import LoopledgerError, Retryable
+from ingest.pipeline import Answer, Pipeline, Request
+
+_LOG = logging.getLogger(__name__)
+_LINGER = 0.003  # seconds to wait for company after the first request of a batch
+_BATCH_BYTES = 8_000_000
+_QUEUE_BYTES = 256_000_000
+_IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
+_END = None
+
+
+class Intake:
+    """Takes requests from the event loop and commits them in groups."""
+
+    def __init__(self, pipeline: Pipeline, queue_bytes: int = _QUEUE_BYTES):
+        self._pipeline, self._queue_bytes = pipeline, queue_bytes
+        self._waiting: queue.SimpleQueue = queue.SimpleQueue()
+        self._decoded: queue.Queue = queue.Queue(maxsize=2)
+        self._bytes = 0
+        self._threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in (self._decode, self._commit)]
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+
+    async def accept(self, request: Request) -> Answer:
+        """Answers when the request is durable and counted. Raises Retryable or Permanent when it is not."""
+        if self._bytes + len(request.body) > self._queue_bytes and self._bytes:
+            raise Retryable("the intake queue is full")
+        self._bytes += len(request.body)
+        answer = self._loop.create_future()
+        self._waiting.put((request, answer))
+        # A client that hangs up must not cancel what is being committed for it.
+        return await asyncio.shield(answer)
+
+    async def stop(self) -> None:
+        """Answers what is in flight, then ends."""
+        self._waiting.put(_END)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def _decode(self) -> None:
+        ending = False
+        while not ending:
+            batch, ending = self._batch()
+            if batch:
+                requests = [request for request, _ in batch]
+                self._decoded.put((batch, _attempt(self._pipeline.decode, requests, requests)))
+        self._decoded.put(_END)
+
+    def _commit(self) -> None:
+        while True:
+            try:
+                taken = self._decoded.get(timeout=_IDLE)
+            except queue.Empty:
+                self._pipeline.books.ledger.checkpoint()
+                continue
+            if taken is _END:
+                return
+            batch, decoded = taken
+            answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [request for request, _ in batch])
+            self._loop.call_soon_threadsafe(self._answer, batch, answers)
+
+    def _batch(self) -> tuple[list, bool]:
+        """The next requests: what comes within the linger, up to so many bytes; and whether the end has come."""
+        first = self._waiting.get()
+        if first is _END:
+            return [], True
+        batch, size, until = [first], len(first[0].body), time.monotonic() + _LINGER
+        while size < _BATCH_BYTES:
+            try:
+                item = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if item is _END:
+                return batch, True
+            batch.append(item)
+            size += len(item[0].body)
+        return batch, False
+
+    def _answer(self, batch: Sequence, answers: dict[Request, Answer | LoopledgerError]) -> None:
+        for request, future in batch:
+            self._bytes -= len(request.body)
+            if future.cancelled():
+                continue
+            answer = answers[request]
+            if isinstance(answer, Answer):
+                future.set_result(answer)
+            else:
+                future.set_exception(answer)
+
+
+def _attempt(step, given, requests: Sequence[Request]):
+    """The step's result, or the same refusal for every request: no fault of ours may leave a sender without an answer."""
+    try:
+        return step(given)
+    except Exception as error:
+        _LOG.exception("a batch of %d requests failed", len(requests))
+        return {request: Retryable(f"could not be processed: {type(error).__name__}") for request in requests}

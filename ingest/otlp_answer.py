@@ -1,0 +1,49 @@
+"""OTLP answers: responses, partial success and the signal header, the same for gRPC and HTTP."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import UTC
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from ingest.pipeline import Answer
+from ingest.wire import Signal
+
+SIGNAL_HEADER = "x-loopledger-signal"
+_MOST_SIGNALS = 8
+_RESPONSES = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
+}
+
+
+def response(signal: Signal, answer: Answer) -> Message:
+    """The export response: empty, or a partial success with the count of records that were left out."""
+    kind, field = _RESPONSES[signal]
+    if not answer.rejected:
+        return kind()
+    reason = f"{answer.rejected} without a valid trace id and span id were left out"
+    return kind(partial_success={field: answer.rejected, "error_message": reason})
+
+
+def signal_headers(signals: Sequence[dict], key: bytes) -> list[tuple[str, str]]:
+    """One header for each signal, at most eight, each signed."""
+    return [(SIGNAL_HEADER, _signed(signal, key)) for signal in signals[:_MOST_SIGNALS]]
+
+
+def _signed(signal: dict, key: bytes) -> str:
+    expires = signal["expires_at"].replace(tzinfo=UTC).isoformat(timespec="seconds") if signal["expires_at"] else ""
+    text = f"v1;run={_plain(signal['run_id'])};signal={signal['id']};action={signal['action']};epoch={signal['epoch']};expires={expires}"
+    digest = hmac.new(key, text.encode(), hashlib.sha256).digest()
+    return f"{text};sig={base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def _plain(value: str) -> str:
+    """A run id may hold anything; a header may not."""
+    return "".join(c if c.isascii() and c.isprintable() and c not in ";%" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in value)

@@ -1,0 +1,137 @@
+"""Some requests -> one commit -> their answers. What the collector does live and `replay` does with recorded bodies."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+
+from analytics.books import Arrived, Books, Posted
+from analytics.errors import LoopledgerError, Permanent, Retryable
+from analytics.guard import Guard
+from analytics.signals import Signals
+from ingest import records, wire
+from ingest.clock import Clock
+from ingest.records import Arrivals
+from ingest.wire import Signal
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One OTLP export: a protobuf body and whose it is."""
+
+    body: bytes
+    signal: Signal
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an export is told when it is durable and counted."""
+
+    rejected: int = 0
+    """Records left out because they have no valid ids."""
+    signals: tuple[dict, ...] = ()
+    """What the runs named in the request have still to obey, severest first."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Totals since start, for /metrics and for the summary of a replay."""
+
+    bodies: int = 0
+    malformed: int = 0
+    records: int = 0
+    stored: int = 0
+    repeated: int = 0
+    revised: int = 0
+    rejected: int = 0
+    guard_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Requests of one signal and tenant that were read together."""
+
+    requests: list[Request]
+    arrivals: Arrivals
+    refused: dict[Request, Permanent] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The way of a batch; `decode` and `commit` may run in two threads, each in one."""
+
+    books: Books
+    guard: Guard
+    signals: Signals
+    clock: Clock
+    counts: Counts = field(default_factory=Counts)
+
+    def decode(self, requests: Sequence[Request]) -> list[Decoded]:
+        """Reads the bodies of each signal and tenant together; a malformed one is refused alone."""
+        kinds = sorted(requests, key=lambda request: (request.tenant, request.signal))
+        return [self._read(list(group), signal) for (_, signal), group in groupby(kinds, key=lambda request: (request.tenant, request.signal))]
+
+    def commit(self, decoded: Sequence[Decoded]) -> dict[Request, Answer | LoopledgerError]:
+        """Posts everything as one commit, lets the guard look, and answers each request."""
+        answers: dict[Request, Answer | LoopledgerError] = {request: error for part in decoded for request, error in part.refused.items()}
+        good = [part for part in decoded if part.requests]
+        if good:
+            try:
+                posted = self.books.post([Arrived(part.requests[0].tenant, part.arrivals.records.drop("body"), part.arrivals.evidence) for part in good], self._tick(good))
+            except Exception as error:  # whatever keeps the ledger from storing, the sender keeps the data and comes again
+                _LOG.exception("a commit of %d requests failed", sum(len(part.requests) for part in good))
+                unstored = Retryable(f"the ledger could not store this: {type(error).__name__}")
+                return answers | {request: unstored for part in good for request in part.requests}
+            self._count(decoded, posted)
+            self._watch(posted)
+            for part in good:
+                answers |= self._answers(part)
+        return answers
+
+    def _read(self, requests: list[Request], signal: Signal) -> Decoded:
+        try:
+            return Decoded(requests, records.read([request.body for request in requests], signal, self.clock))
+        except ValueError:
+            reasons = {request: wire.malformed(request.body, signal) for request in requests}
+        refused = {request: Permanent(reason) for request, reason in reasons.items() if reason}
+        good = [request for request in requests if request not in refused]
+        return Decoded(good, records.read([request.body for request in good], signal, self.clock), refused)
+
+    def _tick(self, decoded: Sequence[Decoded]):
+        for part in decoded:
+            self.clock.see(part.arrivals.records["ended_at"].max())
+        return self.clock.now()
+
+    def _watch(self, posted: Posted) -> None:
+        """An OK means stored and counted; a guard that cannot write is behind, says so, and catches up with the next commit."""
+        try:
+            self.guard.observe(posted, self.clock.now())
+        except Exception:
+            self.counts.guard_failures += 1
+            _LOG.exception("the guard could not act on commit %d", posted.commit_no)
+
+    def _answers(self, part: Decoded) -> dict[Request, Answer]:
+        now, tenant = self.clock.now(), part.requests[0].tenant
+        runs = part.arrivals.records.select("body", "run").drop_nulls().unique()
+        found = self.signals.open_for(tenant, runs["run"].unique().to_list(), now)
+        self.signals.delivered(found, "otlp", now)
+        of_body = {body: set(names) for body, names in runs.group_by("body").agg("run").iter_rows()} if found else {}
+        return {
+            request: Answer(int(part.arrivals.rejected[body]), tuple(row for row in found if row["run_id"] in of_body.get(body, ())))
+            for body, request in enumerate(part.requests)
+        }
+
+    def _count(self, decoded: Sequence[Decoded], posted: Posted) -> None:
+        counts, arrivals = self.counts, [part.arrivals for part in decoded]
+        rejected = sum(int(part.rejected.sum()) for part in arrivals)
+        counts.bodies += sum(len(part.requests) + len(part.refused) for part in decoded)
+        counts.malformed += sum(len(part.refused) for part in decoded)
+        counts.records += sum(part.records.height for part in arrivals) + rejected
+        counts.rejected += rejected
+        counts.repeated += posted.repeated
+        counts.revised += posted.revised
+        counts.stored += sum(part.records.height for part in arrivals) - posted.repeated - posted.revised

@@ -1,0 +1,161 @@
+"""The read API: reports as JSON, CSV, Arrow or Parquet, each answer with the collector's time, commit and coverage."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, Question, QuestionError, Sources, coverage
+from ingest.access import DEFAULT_TENANT
+from ingest.problems import problem
+
+_WORDS = ("policy", "scope", "window")
+
+
+class ReportApi:
+    """Routes under /api/v1; `sources` gives what a report may read at that moment."""
+
+    def __init__(self, sources: Callable[[], Sources]):
+        self._sources = sources
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/v1/reports", self.list),
+            Route("/api/v1/reports/{name}", self.report),
+            Route("/api/v1/runs/{run}", self.run),
+            Route("/api/v1/runs/{run}/trace", self.trace),
+            Route("/api/v1/openapi.json", self.openapi),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Which reports there are, and what each says."""
+        return JSONResponse({"reports": [{"name": name, "about": (report.__doc__ or "").strip()} for name, report in REPORTS.items()]})
+
+    async def report(self, request: Request) -> Response:
+        """One report."""
+        return await self._answer(request.path_params["name"], request)
+
+    async def run(self, request: Request) -> Response:
+        """One run of the report `runs`."""
+        return await self._answer("runs", request, run=request.path_params["run"])
+
+    async def trace(self, request: Request) -> Response:
+        """The steps of a run."""
+        return await self._answer("run_trace", request, run=request.path_params["run"])
+
+    async def openapi(self, request: Request) -> Response:
+        """This API, described."""
+        return JSONResponse(_openapi())
+
+    async def _answer(self, name: str, request: Request, run: str | None = None) -> Response:
+        if name not in REPORTS:
+            return problem(404, "no-such-report", f"There is no report {name!r}", f"There are {', '.join(REPORTS)}.")
+        try:
+            question = _question(request, run)
+            return await run_in_threadpool(self._build, name, question, request.headers.get("accept", ""))
+        except QuestionError as error:
+            return problem(400, "bad-question", "The report cannot answer that", str(error))
+
+    def _build(self, name: str, question: Question, accept: str) -> Response:
+        sources = self._sources()
+        commit = sources.ledger.commit_no
+        rows, known = REPORTS[name](sources, question), coverage(sources, question)
+        about = {"report": name, "now": _text(sources.now), "commit": commit, "coverage": {key: _text(value) for key, value in known.items()}}
+        following = _next_cursor(name, question, rows.height)
+        headers = {
+            "x-loopledger-now": about["now"],
+            "x-loopledger-commit": str(commit),
+            "x-loopledger-coverage": json.dumps(about["coverage"]),
+            **({"x-loopledger-next-cursor": following} if following else {}),
+        }
+        for media, write in _WRITERS.items():
+            if media in accept:
+                return Response(write(rows), media_type=media, headers=headers)
+        return Response(json.dumps({**about, "rows": to_objects(rows), "next_cursor": following}), media_type="application/json", headers=headers)
+
+
+def to_objects(rows: pl.DataFrame) -> list[dict]:
+    """Rows as JSON objects: decimals as strings, times as RFC 3339."""
+    return [{name: _text(value) for name, value in row.items()} for row in rows.to_dicts()]
+
+
+def to_csv(rows: pl.DataFrame) -> str:
+    """Rows as CSV: lists joined by spaces, and no text that a spreadsheet would take for a formula."""
+    lists = [pl.col(name).list.join(" ") for name, type_ in rows.schema.items() if type_ == pl.List]
+    plain = rows.with_columns(lists)
+    texts = [name for name, type_ in plain.schema.items() if type_ == pl.String]
+    return plain.with_columns(pl.col(texts).str.replace(r"^([=+\-@\t\r])", "'$1")).write_csv()
+
+
+def to_arrow(rows: pl.DataFrame) -> bytes:
+    """Rows as an Arrow IPC stream that older readers understand too."""
+    sink = io.BytesIO()
+    rows.write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
+    return sink.getvalue()
+
+
+def to_parquet(rows: pl.DataFrame) -> bytes:
+    """Rows as a Parquet file."""
+    sink = io.BytesIO()
+    rows.write_parquet(sink)
+    return sink.getvalue()
+
+
+def parse_time(text: str) -> datetime:
+    """A date or RFC 3339 time -> UTC. Raises QuestionError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise QuestionError(f"{text!r} is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)") from error
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+_WRITERS = {"application/vnd.apache.arrow.stream": to_arrow, "application/vnd.apache.parquet": to_parquet, "text/csv": to_csv}
+
+
+def _question(request: Request, run: str | None) -> Question:
+    given = request.query_params
+    filters = {name: tuple(given.getlist(name)) for name in FILTERS if name in given}
+    limit = given.get("limit", "")
+    if limit and not limit.isdigit():
+        raise QuestionError(f"limit is a number up to {MOST_ROWS}, not {limit!r}")
+    return Question(
+        tenant=DEFAULT_TENANT,
+        since=parse_time(given["from"]) if given.get("from") else None,
+        until=parse_time(given["to"]) if given.get("to") else None,
+        by=tuple(word for word in given.get("by", "").split(",") if word),
+        filters=filters | ({"run": (run,)} if run else {}),
+        words={name: given[name] for name in _WORDS if name in given},
+        limit=int(limit) if limit else MOST_ROWS,
+        cursor=given.get("cursor"),
+    )
+
+
+def _next_cursor(name: str, question: Question, rows: int) -> str | None:
+    more = name == "runs" and question.limit is not None and rows == question.limit
+    return str(int(question.cursor or 0) + rows) if more else None
+
+
+def _text(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _openapi() -> dict:
+    text = {"type": "string"}
+    names = ("from", "to", "by", "limit", "cursor", *FILTERS, *_WORDS)
+    query = [{"name": name, "in": "query", "schema": text} for name in names]
+    where = {"name": "name", "in": "path", "required": True, "schema": {"enum": list(REPORTS)}}
+    media = {kind: {} for kind in ("application/json", *_WRITERS)}
+    report = {"get": {"parameters": [where, *query], "responses": {"200": {"description": f"by any of {', '.join(DIMENSIONS)}", "content": media}}}}
+    return {"openapi": "3.1.0", "info": {"title": "loopledger read API", "version": "1"}, "paths": {"/api/v1/reports/{name}": report}}

@@ -1,0 +1,59 @@
+"""What a data directory and a config directory make together, opened in order and closed in reverse."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from analytics.account import Rules
+from analytics.books import Books
+from analytics.config import Config
+from analytics.control import Control
+from analytics.guard import Guard
+from analytics.ledger import Ledger
+from analytics.owners import Owners
+from analytics.prices import PriceBook
+from analytics.reports import Sources
+from analytics.runs import Runs
+from analytics.signals import Signals
+from ingest.clock import Clock, Replay
+from ingest.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Both stores and everything between wire and ledger, without a socket."""
+
+    ledger: Ledger
+    control: Control
+    config: Config
+    signals: Signals
+    clock: Clock
+    pipeline: Pipeline
+
+    def sources(self) -> Sources:
+        """What reports may read now."""
+        return Sources(self.ledger, self.control, self.config, self.clock.now())
+
+
+@contextmanager
+def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -> Iterator[Service]:
+    """Opens the stores of a directory and lets the guard catch up. Raises StoreError when a store cannot be used."""
+    ledger = Ledger(data)
+    try:
+        control = Control(data)
+    except BaseException:
+        ledger.close()
+        raise
+    try:
+        if isinstance(clock, Replay):
+            clock.see(ledger.query("queries/last_now").item())
+        owners = Owners(config.loops)
+        signals = Signals(control, clock.now())
+        books = Books(ledger, Rules(owners, PriceBook.compile(config.prices)))
+        guard = Guard(ledger, control, config.policies, Runs(owners), signals, delivers=delivers)
+        guard.catch_up(clock.now())
+        yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock))
+    finally:
+        control.close()
+        ledger.close()
