@@ -74,7 +74,11 @@ class Account:
         """The links and charges that these records call for, and the identities of the calls concerned."""
         nodes = self._nodes(kept)
         above = nodes.select("record_key", *_INHERITED)
-        fresh = usage.candidates(kept, _priced_tools(rules.prices)).drop(_INHERITED).join(above, on="record_key", how="left", maintain_order="left")
+        fresh = (
+            usage.candidates(kept, _priced_tools(rules.prices))
+            .drop(_INHERITED)
+            .join(above, on="record_key", how="left", maintain_order="left")
+        )
         before = self._links_to_revise(nodes, replaced)
         touched = pl.concat([fresh["identity"].filter(self._history.knows(fresh["identity"])), before["identity"]]).unique()
         if touched.is_empty():
@@ -114,7 +118,11 @@ def _news(best: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     if stored.height:
         ranks = [best.with_columns(stored=False), stored.with_columns(stored=True)]
         columns = ["record_key", "ended_at", *usage.BUCKETS, "attribute_count", "content_hash", "stored"]
-        standing = pl.concat([rank.select(columns) for rank in ranks]).sort([*usage.standing(), "stored"], descending=True).unique("record_key", keep="first")
+        standing = (
+            pl.concat([rank.select(columns) for rank in ranks])
+            .sort([*usage.standing(), "stored"], descending=True)
+            .unique("record_key", keep="first")
+        )
         best = best.join(standing.filter("stored"), on="record_key", how="anti", maintain_order="left")
     return best.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
 
@@ -136,7 +144,9 @@ def _parent_keys(nodes: pl.DataFrame) -> np.ndarray:
 def _links(members: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
     joined = members.join(merged.select("call_id", "primary"), on="call_id", maintain_order="left")
     counts = pl.col("record_key") == pl.col("primary")
-    return joined.with_columns(counts=counts, reason=pl.when(counts).then(pl.lit("counts")).otherwise(pl.lit("same response id"))).select(_LINK)
+    return joined.with_columns(counts=counts, reason=pl.when(counts).then(pl.lit("counts")).otherwise(pl.lit("same response id"))).select(
+        _LINK
+    )
 
 
 def _no_longer(before: pl.DataFrame, fresh: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:

@@ -86,11 +86,18 @@ def _together(parts: list[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
 
 
 def _stacked(entries: dict[str, Entry], commit_no: int, name: str) -> pl.DataFrame:
-    stamped = [getattr(entry, name).with_columns(tenant=pl.lit(tenant), commit_no=pl.lit(commit_no, pl.Int64)) for tenant, entry in entries.items()]
+    stamped = [
+        getattr(entry, name).with_columns(tenant=pl.lit(tenant), commit_no=pl.lit(commit_no, pl.Int64)) for tenant, entry in entries.items()
+    ]
     return pl.concat(stamped)
 
 
 def _evidence(entries: dict[str, Entry], commit_no: int) -> pl.DataFrame:
-    rows = [(tenant, commit_no, entry.records.height, evidence.pack(entry.evidence)) for tenant, entry in entries.items() if entry.records.height]
-    return pl.DataFrame(rows, schema={"tenant": pl.String, "commit_no": pl.Int64, "records": pl.Int32, "attributes": pl.Binary}, orient="row")
-
+    rows = [
+        (tenant, commit_no, entry.records.height, evidence.pack(entry.evidence))
+        for tenant, entry in entries.items()
+        if entry.records.height
+    ]
+    return pl.DataFrame(
+        rows, schema={"tenant": pl.String, "commit_no": pl.Int64, "records": pl.Int32, "attributes": pl.Binary}, orient="row"
+    )

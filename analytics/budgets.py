@@ -28,8 +28,13 @@ _EVERY = {"day": "1d", "week": "1w", "month": "1mo"}
 TOKENS = pl.sum_horizontal(
     pl.col(name).fill_null(0)
     for name in (
-        "input_uncached_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
-        "output_text_tokens", "reasoning_tokens",
+        "input_uncached_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "output_text_tokens",
+        "reasoning_tokens",
     )  # fmt: skip
 )
 
@@ -130,7 +135,11 @@ def bounds(policy: "Policy", window: str) -> tuple[datetime, datetime] | None:
     """First moment of a window and of the next one, UTC; None for a run."""
     if window == RUN_WINDOW:
         return None
-    start = {"day": date.fromisoformat, "week": lambda text: date.fromisoformat(f"{text}-1"), "month": lambda text: date.fromisoformat(f"{text}-01")}
+    start = {
+        "day": date.fromisoformat,
+        "week": lambda text: date.fromisoformat(f"{text}-1"),
+        "month": lambda text: date.fromisoformat(f"{text}-01"),
+    }
     first = start[policy.window](window)
     days = {"day": 1, "week": 7, "month": 31}[policy.window]
     after = first + timedelta(days=days)

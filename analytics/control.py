@@ -113,7 +113,9 @@ class Control:
         query = sa.select(self.signals).where(table.tenant == tenant, table.run_id.in_(list(runs)))
         if only_open_at is not None:
             query = query.where(
-                table.acknowledged_at.is_(None), table.superseded_at.is_(None), sa.or_(table.expires_at.is_(None), table.expires_at > only_open_at)
+                table.acknowledged_at.is_(None),
+                table.superseded_at.is_(None),
+                sa.or_(table.expires_at.is_(None), table.expires_at > only_open_at),
             )
         severity = sa.case({"kill": 3, "stop": 2, "pause": 1}, value=table.action, else_=0)
         return self._read(query.order_by(severity.desc(), table.seq.desc()))
@@ -126,7 +128,9 @@ class Control:
 
     def signals_after(self, tenant: str, seq: int) -> list[dict]:
         """Signals issued after one, in order: what a stream resumes with."""
-        return self._read(sa.select(self.signals).where(self.signals.c.tenant == tenant, self.signals.c.seq > seq).order_by(self.signals.c.seq))
+        return self._read(
+            sa.select(self.signals).where(self.signals.c.tenant == tenant, self.signals.c.seq > seq).order_by(self.signals.c.seq)
+        )
 
     def signal(self, tenant: str, signal_id: str) -> dict | None:
         """One signal, or None."""
@@ -146,7 +150,9 @@ class Control:
     def due(self, now: datetime, limit: int = 20) -> list[dict]:
         """Messages whose next attempt has come, oldest first."""
         table = self.outbox.c
-        return self._read(sa.select(self.outbox).where(table.state == "pending", table.next_attempt_at <= now).order_by(table.seq).limit(limit))
+        return self._read(
+            sa.select(self.outbox).where(table.state == "pending", table.next_attempt_at <= now).order_by(table.seq).limit(limit)
+        )
 
     def settle(self, message_id: str, **changes: Any) -> None:
         """Notes what became of a message."""
@@ -160,7 +166,9 @@ class Control:
     def note(self, now: datetime, actor: str, verb: str, object_: str, detail: Mapping[str, Any]) -> None:
         """Appends to the audit trail."""
         with self.engine.begin() as connection:
-            connection.execute(sa.insert(self.audit).values(at=now, actor=actor, verb=verb, object=object_, detail=json.dumps(detail, default=str)))
+            connection.execute(
+                sa.insert(self.audit).values(at=now, actor=actor, verb=verb, object=object_, detail=json.dumps(detail, default=str))
+            )
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -172,8 +180,15 @@ class Control:
         for signal in signals:
             if signal["action"] == "warn":
                 continue
-            same = (table.tenant == signal["tenant"], table.run_id == signal["run_id"], table.policy == signal["policy"], table.scope == signal["scope"])
-            milder = sa.update(self.signals).where(*same, table.action == "warn", table.acknowledged_at.is_(None), table.superseded_at.is_(None))
+            same = (
+                table.tenant == signal["tenant"],
+                table.run_id == signal["run_id"],
+                table.policy == signal["policy"],
+                table.scope == signal["scope"],
+            )
+            milder = sa.update(self.signals).where(
+                *same, table.action == "warn", table.acknowledged_at.is_(None), table.superseded_at.is_(None)
+            )
             connection.execute(milder.values(superseded_at=signal["issued_at"]))
 
     def _read(self, query: sa.Select) -> list[dict]:
@@ -187,7 +202,9 @@ class Control:
             fresh = raw.execute("select 1 from sqlite_master where name = 'schema_version'").fetchone() is None
             version = 0 if fresh else raw.execute("select version from schema_version").fetchone()[0]
             if version > len(steps):
-                raise StoreError(f"{self.path} has schema version {version}, this loopledger knows up to {len(steps)}: use a newer loopledger")
+                raise StoreError(
+                    f"{self.path} has schema version {version}, this loopledger knows up to {len(steps)}: use a newer loopledger"
+                )
             for number in range(version, len(steps)):
                 raw.executescript(f"begin; {statement(steps[number])}; update schema_version set version = {number + 1}; commit;")
         finally:

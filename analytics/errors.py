@@ -1,11 +1,11 @@
 """Every error loopledger raises on purpose.
 
-    LoopledgerError
-      ConfigError          the config directory is wrong; says every place at once
-      Retryable            the same bytes may succeed later (queue full, store busy)  -> UNAVAILABLE, 503
-      Permanent            the same bytes will always fail (not OTLP, too large)      -> INVALID_ARGUMENT, 400
-        TooLarge           over a size limit, before or after decompression           -> RESOURCE_EXHAUSTED, 413
-      StoreError           a store cannot be used: locked, of another version, or less than it acknowledged
+LoopledgerError
+  ConfigError          the config directory is wrong; says every place at once
+  Retryable            the same bytes may succeed later (queue full, store busy)  -> UNAVAILABLE, 503
+  Permanent            the same bytes will always fail (not OTLP, too large)      -> INVALID_ARGUMENT, 400
+    TooLarge           over a size limit, before or after decompression           -> RESOURCE_EXHAUSTED, 413
+  StoreError           a store cannot be used: locked, of another version, or less than it acknowledged
 """
 
 from dataclasses import dataclass

@@ -75,4 +75,9 @@ def attributes_of(blob: bytes, ordinals: list[int]) -> pl.DataFrame:
     """Columns owner, nth (null for the record itself), key, value as text: what a trace page shows of some records."""
     rows = pl.from_arrow(unpack(blob)).filter(pl.col("owner").is_in(ordinals), pl.col("part").is_in([Part.ATTRIBUTE, Part.EVENT]))
     texts = [pl.col(name).cast(pl.String) for name in ("string_value", "bool_value", "int_value", "double_value")]
-    return rows.select("owner", pl.when(pl.col("part") == Part.EVENT).then("nth").alias("nth"), pl.col("key").cast(pl.String), pl.coalesce(texts).alias("value"))
+    return rows.select(
+        "owner",
+        pl.when(pl.col("part") == Part.EVENT).then("nth").alias("nth"),
+        pl.col("key").cast(pl.String),
+        pl.coalesce(texts).alias("value"),
+    )

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 class Guard:
     """Watches the policies over one ledger. One thread observes."""
 
-    def __init__(self, ledger: Ledger, control: Control, policies: Sequence["Policy"], runs: Runs, signals: Signals, *, delivers: bool = True):
+    def __init__(
+        self, ledger: Ledger, control: Control, policies: Sequence["Policy"], runs: Runs, signals: Signals, *, delivers: bool = True
+    ):
         """`delivers` false marks messages as replayed, so that no receiver hears of history."""
         self._ledger, self._control, self._runs, self._signals, self._delivers = ledger, control, runs, signals, delivers
         self._policies = {policy.name: policy for policy in policies}
@@ -42,7 +44,7 @@ class Guard:
         touched = self._take(charges)
         self._to_look_at = {place for place, earliest in touched if self._is_open_question(place, earliest)}
         missed = charges.filter(pl.col("commit_no") > self._control.cursor())
-        self._arrive(self._runs.arriving(Posted(self._ledger.commit_no, missed.clear(), missed, 0, 0), now), now)
+        self._arrive(self._runs.calling(missed, now))
         self.act(now)
 
     def observe(self, posted: Posted, now: datetime) -> None:
@@ -50,7 +52,7 @@ class Guard:
         self._to_look_at |= {place for place, earliest in self._take(posted.charges) if self._is_open_question(place, earliest)}
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
-            self._arrive(self._runs.arriving(posted, now), now)
+            self._arrive(self._runs.arriving(posted, now))
         self.act(now)
 
     def act(self, now: datetime) -> None:
@@ -61,7 +63,9 @@ class Guard:
         changed = [row for place, crossings in found.items() for row in self._differences(place, crossings, now)]
         incidents = self._incidents | {effects.key_of(row): row for row in changed}
         signals = self._orders(changed, now) + self._standing_orders(incidents, now)
-        messages = [message for row in changed if effects.key_of(row) not in self._incidents for message in self._messages(row, signals, now)]
+        messages = [
+            message for row in changed if effects.key_of(row) not in self._incidents for message in self._messages(row, signals, now)
+        ]
         if changed or signals:
             self._control.apply(self._ledger.commit_no, changed, signals, messages)
             self._signals.issued(signals)
@@ -78,7 +82,7 @@ class Guard:
                 touched.append((place, earliest))
         return touched
 
-    def _arrive(self, runs: Iterable[Run], now: datetime) -> None:
+    def _arrive(self, runs: Iterable[Run]) -> None:
         self._to_order |= {(run.tenant, run.run): run for run in runs}
 
     def _is_open_question(self, place: Place, earliest: datetime) -> bool:
@@ -114,9 +118,9 @@ class Guard:
         """Signals for the runs that go on in the scope of these incidents, and for the run that crossed."""
         orders = []
         for row in incidents:
-            if not effects.commands(row, now):
+            policy = self._policies.get(row["policy"])
+            if policy is None or not effects.commands(row, now):
                 continue
-            policy = self._policies[row["policy"]]
             runs = {run.run: run for run in self._runs.running(now) if run.is_in(policy, row["tenant"], row["scope"])}
             crosser = self._to_order.get((row["tenant"], row["run_id"])) or Run(row["tenant"], row["run_id"], now)
             orders += [effects.signal(row, run, now) for run in {**runs, crosser.run: crosser}.values()]
@@ -128,9 +132,18 @@ class Guard:
         return [row for row in rows if SEVERITY[row["action"]] > 0 and row["window"] != budgets.RUN_WINDOW and effects.commands(row, now)]
 
     def _standing_orders(self, incidents: dict, now: datetime) -> list[dict[str, Any]]:
-        standing = [row for row in self._standing(now, incidents) if row["policy"] in self._policies]
-        pairs = [(row, run) for row in standing for run in self._to_order.values() if run.is_in(self._policies[row["policy"]], row["tenant"], row["scope"])]
-        return [effects.signal(row, run, now) for row, run in pairs if (run.tenant, run.run, row["id"]) not in self._ordered]
+        """Signals for the runs that came into a stopped scope, once each."""
+        return [
+            effects.signal(row, run, now)
+            for row in self._standing(now, incidents)
+            for run in self._to_order.values()
+            if (run.tenant, run.run, row["id"]) not in self._ordered and self._is_stopped(row, run)
+        ]
+
+    def _is_stopped(self, incident: dict, run: Run) -> bool:
+        policy = self._policies.get(incident["policy"])
+        was_there = run.last_end is None or run.last_end >= incident["crossed_at"]
+        return policy is not None and was_there and run.is_in(policy, incident["tenant"], incident["scope"])
 
     def _messages(self, incident: dict, signals: Sequence[dict], now: datetime) -> list[dict[str, Any]]:
         ordered = [signal["id"] for signal in signals if signal["incident_id"] == incident["id"]]

@@ -16,7 +16,9 @@ class History:
         """Rebuilds the indexes from the ledger."""
         self._tenant, self._ledger = tenant, ledger
         self._nothing: dict[str, pl.DataFrame] = {}
-        records, traces, identities = (ledger.query(f"queries/{name}", tenant=tenant) for name in ("record_keys", "trace_ids", "identities"))
+        records, traces, identities = (
+            ledger.query(f"queries/{name}", tenant=tenant) for name in ("record_keys", "trace_ids", "identities")
+        )
         self._records = Index(records["record_key"].to_numpy(), records["commit_no"].to_numpy())
         self._traces = Index(trace_keys(traces["trace_id"]), traces["commit_no"].to_numpy())
         self._identities = Index(identities["identity"].to_numpy(), identities["commit_no"].to_numpy())
@@ -43,7 +45,9 @@ class History:
     def links_of(self, identities: pl.Series) -> pl.DataFrame:
         """The newest links of the records that have these identities."""
         wanted = identities.to_frame("identity")
-        return _newest(self._held("queries/links_of_identities", self._identities, identities.to_numpy(), wanted)).join(wanted, on="identity", how="semi")
+        return _newest(self._held("queries/links_of_identities", self._identities, identities.to_numpy(), wanted)).join(
+            wanted, on="identity", how="semi"
+        )
 
     def charges_of(self, identities: pl.Series) -> pl.DataFrame:
         """What stands charged for the calls of these identities: the row of each one's highest version, unless that only reverses."""

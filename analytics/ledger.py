@@ -46,8 +46,8 @@ def migrations(store: str) -> list[str]:
 class Ledger:
     """One tenant-keyed ledger file, owned by this process. Reads may come from any thread, appends from one."""
 
-    def __init__(self, directory: Path):
-        """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or below its mark."""
+    def __init__(self, directory: Path, *, below_mark: bool = False):
+        """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or, unless allowed, below its mark."""
         self.path = directory / "ledger.duckdb"
         self._mark = directory / "ledger.mark"
         self._local = threading.local()
@@ -55,7 +55,8 @@ class Ledger:
         try:
             self._migrate()
             self.commit_no = self._rows("select coalesce(max(commit_no), 0) from commits")[0][0]
-            self._check_mark()
+            if not below_mark:
+                self._check_mark()
         except BaseException:
             self._connection.close()
             raise
@@ -74,7 +75,9 @@ class Ledger:
         """One transaction of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
         cursor = self._cursor()
         counts = {name: len(rows) for name, rows in tables.items()}
-        summary = pl.DataFrame({"commit_no": [commit_no], "now_at": [now], "records": [counts.get("records", 0)], "charges": [counts.get("charges", 0)]})
+        summary = pl.DataFrame(
+            {"commit_no": [commit_no], "now_at": [now], "records": [counts.get("records", 0)], "charges": [counts.get("charges", 0)]}
+        )
         cursor.begin()
         try:
             for name, rows in {**tables, "commits": summary}.items():
@@ -128,7 +131,9 @@ class Ledger:
         if version > len(steps):
             raise StoreError(f"{self.path} has schema version {version}, this loopledger knows up to {len(steps)}: use a newer loopledger")
         for number in range(version, len(steps)):
-            self._rows(f"begin; {statement(steps[number])}; delete from schema_version; insert into schema_version values ({number + 1}); commit")
+            self._rows(
+                f"begin; {statement(steps[number])}; delete from schema_version; insert into schema_version values ({number + 1}); commit"
+            )
 
     def _check_mark(self) -> None:
         mark = self._read_mark()

@@ -80,7 +80,7 @@ RECORD = pl.Schema(
         "response_id": pl.String,
         "tool": pl.String,
         "tool_call_id": pl.String,
-        **{bucket: pl.Int64 for bucket in BUCKETS},
+        **dict.fromkeys(BUCKETS, pl.Int64),
         "usage_settled": pl.String,  # exact, derived, assumed: how the buckets were told apart
     }
 )

@@ -25,7 +25,9 @@ class Owners:
 
         Telemetry wins over the registry. What nobody says stays null, which every report shows as `unattributed`.
         """
-        rule = pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
+        rule = (
+            pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
+        )
         return (
             calls.join(self.loops, on="loop", how="left", maintain_order="left")
             .join(self.roles, on=["loop", "agent"], how="left", maintain_order="left")

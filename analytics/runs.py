@@ -29,6 +29,8 @@ class Run:
     tenant: str
     run: str
     last_seen: datetime
+    last_end: datetime | None = None
+    """Of its records and calls, in event time; None when unknown."""
     seen: dict[str, set[str]] = field(default_factory=dict)
 
     @property
@@ -72,12 +74,21 @@ class Runs:
 
     def arriving(self, posted: Posted, now: datetime) -> list[Run]:
         """The runs of one commit, running or not."""
+        return self._named(((self._facts(posted.records), "ended_at"), (posted.charges, "happened_at")), now)
+
+    def calling(self, charges: pl.DataFrame, now: datetime) -> list[Run]:
+        """The runs that these charges name."""
+        return self._named(((charges, "happened_at"),), now)
+
+    def _named(self, parts: Iterable[tuple[pl.DataFrame, str]], now: datetime) -> list[Run]:
+        """The runs in frames, each given with the name of its column of ends."""
         runs: dict[tuple[str, str], Run] = {}
-        for facts in (self._facts(posted.records), posted.charges):
+        for facts, end in parts:
             known = [name for name in _DIMENSIONS if name in facts.columns]
-            grouped = facts.filter(pl.col("run").is_not_null()).group_by("tenant", "run").agg(pl.col(known).drop_nulls().unique())
-            for tenant, name, *values in grouped.iter_rows():
+            named = facts.filter(pl.col("run").is_not_null()).group_by("tenant", "run")
+            for tenant, name, last, *values in named.agg(pl.col(end).max(), pl.col(known).drop_nulls().unique()).iter_rows():
                 run = runs.setdefault((tenant, name), Run(tenant, name, now))
+                run.last_end = max(filter(None, (run.last_end, last)), default=None)
                 for dimension, found in zip(known, values, strict=True):
                     run.seen.setdefault(dimension, set()).update(found)
         return list(runs.values())
@@ -87,7 +98,7 @@ class Runs:
         self._running.pop((tenant, run), None)
 
     def _facts(self, records: pl.DataFrame) -> pl.DataFrame:
-        return self._owners.attribute(records.select("tenant", "run", "loop", "agent", "role", "team", "user"))
+        return self._owners.attribute(records.select("tenant", "run", "ended_at", "loop", "agent", "role", "team", "user"))
 
     def _merge(self, run: Run) -> None:
         held = self._running.setdefault((run.tenant, run.run), run)

@@ -26,7 +26,9 @@ def require_loopback(address: str) -> None:
     """Raises AccessError for HOST:PORT that others than this machine could reach."""
     host = address.rpartition(":")[0].strip("[]")
     if host != "localhost" and not _is_loopback(host):
-        raise AccessError(f"{address} can be reached from other machines: without credentials loopledger listens on loopback only, such as 127.0.0.1")
+        raise AccessError(
+            f"{address} can be reached from other machines: without credentials loopledger listens on loopback only, such as 127.0.0.1"
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -71,7 +73,9 @@ class Doors:
     def _control_refusal(self, headers: Headers):
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self._token.encode()):
-            return problem(401, "unauthenticated", "The control token is missing or wrong", "Send 'Authorization: Bearer' with the text of DIR/token.")
+            return problem(
+                401, "unauthenticated", "The control token is missing or wrong", "Send 'Authorization: Bearer' with the text of DIR/token."
+            )
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return problem(415, "json-only", "A control request carries JSON", "Send 'Content-Type: application/json'.")

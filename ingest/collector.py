@@ -60,7 +60,9 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key))
             stack.callback(stopping.set)
             hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
-            addresses = Addresses(os.getpid(), f"{hosts[0]}:{grpc_port}", f"http://{hosts[1]}:{http_port}", datetime.now(UTC).isoformat(timespec="seconds"))
+            addresses = Addresses(
+                os.getpid(), f"{hosts[0]}:{grpc_port}", f"http://{hosts[1]}:{http_port}", datetime.now(UTC).isoformat(timespec="seconds")
+            )
             stack.enter_context(_announced(data, addresses))
             yield addresses
 
@@ -101,7 +103,14 @@ class _Server(uvicorn.Server):
 async def _http(app: Starlette, address: str) -> AsyncIterator[int]:
     host, _, port = address.rpartition(":")
     config = uvicorn.Config(
-        app, host.strip("[]"), int(port), lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5, server_header=False
+        app,
+        host.strip("[]"),
+        int(port),
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        server_header=False,
     )
     server = _Server(config)
     try:

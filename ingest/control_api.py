@@ -133,7 +133,10 @@ class ControlApi:
 
     def _shown(self, rows: list[dict]) -> list[dict]:
         now = self._clock.now()
-        return [{**{name: _text(row[name]) for name in _SHOWN}, "state": state_of(row, now), "spend_after_delivery_usd": self._after(row)} for row in rows]
+        return [
+            {**{name: _text(row[name]) for name in _SHOWN}, "state": state_of(row, now), "spend_after_delivery_usd": self._after(row)}
+            for row in rows
+        ]
 
     def _after(self, row: dict) -> str | None:
         """What the run spent on calls that ended after the order was handed over; None before it was, or if no such call is priced."""

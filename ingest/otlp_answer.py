@@ -46,4 +46,6 @@ def _signed(signal: dict, key: bytes) -> str:
 
 def _plain(value: str) -> str:
     """A run id may hold anything; a header may not."""
-    return "".join(c if c.isascii() and c.isprintable() and c not in ";%" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in value)
+    return "".join(
+        c if c.isascii() and c.isprintable() and c not in ";%" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in value
+    )

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-
 from analytics.books import Arrived, Books, Posted
 from analytics.errors import LoopledgerError, Permanent, Retryable
 from analytics.guard import Guard
@@ -73,7 +72,9 @@ class Pipeline:
     def decode(self, requests: Sequence[Request]) -> list[Decoded]:
         """Reads the bodies of each signal and tenant together; a malformed one is refused alone."""
         kinds = sorted(requests, key=lambda request: (request.tenant, request.signal))
-        return [self._read(list(group), signal) for (_, signal), group in groupby(kinds, key=lambda request: (request.tenant, request.signal))]
+        return [
+            self._read(list(group), signal) for (_, signal), group in groupby(kinds, key=lambda request: (request.tenant, request.signal))
+        ]
 
     def commit(self, decoded: Sequence[Decoded]) -> dict[Request, Answer | LoopledgerError]:
         """Posts everything as one commit, lets the guard look, and answers each request."""
@@ -81,7 +82,10 @@ class Pipeline:
         good = [part for part in decoded if part.requests]
         if good:
             try:
-                posted = self.books.post([Arrived(part.requests[0].tenant, part.arrivals.records.drop("body"), part.arrivals.evidence) for part in good], self._tick(good))
+                posted = self.books.post(
+                    [Arrived(part.requests[0].tenant, part.arrivals.records.drop("body"), part.arrivals.evidence) for part in good],
+                    self._tick(good),
+                )
             except Exception as error:  # whatever keeps the ledger from storing, the sender keeps the data and comes again
                 _LOG.exception("a commit of %d requests failed", sum(len(part.requests) for part in good))
                 unstored = Retryable(f"the ledger could not store this: {type(error).__name__}")

@@ -82,7 +82,7 @@ def _own_columns(frames: Frames) -> list[pl.Series]:
     """Ids, times and status, which are fields of the message and not attributes."""
     rows, nothing = frames.records, pa.nulls(frames.records.num_rows, pa.binary())
     if frames.signal == "metrics":
-        ids = {name: nothing for name in ("trace_id", "span_id", "parent_span_id")}
+        ids = dict.fromkeys(("trace_id", "span_id", "parent_span_id"), nothing)
         started, ended, failed = rows["start_time_unix_nano"], rows["time_unix_nano"], pa.nulls(rows.num_rows, pa.bool_())
     elif frames.signal == "logs":
         ids = {"trace_id": _id(rows["trace_id"], 16), "span_id": _id(rows["span_id"], 8), "parent_span_id": nothing}
@@ -141,7 +141,11 @@ def _repetition(body: np.ndarray, content: np.ndarray) -> np.ndarray:
 def _hash(attributes: Attributes, owners: int) -> np.ndarray:
     rows = attributes.rows
     key = fingerprint.of_text(rows.field("key"))
-    texts = [fingerprint.of_text(rows.field(name)) for name in ("string_value", "array_value", "kvlist_value", "bytes_value") if _said(rows, name)]
+    texts = [
+        fingerprint.of_text(rows.field(name))
+        for name in ("string_value", "array_value", "kvlist_value", "bytes_value")
+        if _said(rows, name)
+    ]
     others = [fingerprint.mix(_bits(rows.field(name))) for name in ("int_value", "double_value", "bool_value") if _said(rows, name)]
     return fingerprint.sum_by_owner(attributes.owner, fingerprint.combine(key, *texts, *others), owners)
 

@@ -67,7 +67,12 @@ class ReportApi:
         sources = self._sources()
         commit = sources.ledger.commit_no
         rows, known = REPORTS[name](sources, question), coverage(sources, question)
-        about = {"report": name, "now": _text(sources.now), "commit": commit, "coverage": {key: _text(value) for key, value in known.items()}}
+        about = {
+            "report": name,
+            "now": _text(sources.now),
+            "commit": commit,
+            "coverage": {key: _text(value) for key, value in known.items()},
+        }
         following = _next_cursor(name, question, rows.height)
         headers = {
             "x-loopledger-now": about["now"],
@@ -78,7 +83,9 @@ class ReportApi:
         for media, write in _WRITERS.items():
             if media in accept:
                 return Response(write(rows), media_type=media, headers=headers)
-        return Response(json.dumps({**about, "rows": to_objects(rows), "next_cursor": following}), media_type="application/json", headers=headers)
+        return Response(
+            json.dumps({**about, "rows": to_objects(rows), "next_cursor": following}), media_type="application/json", headers=headers
+        )
 
 
 def to_objects(rows: pl.DataFrame) -> list[dict]:
@@ -157,5 +164,10 @@ def _openapi() -> dict:
     query = [{"name": name, "in": "query", "schema": text} for name in names]
     where = {"name": "name", "in": "path", "required": True, "schema": {"enum": list(REPORTS)}}
     media = {kind: {} for kind in ("application/json", *_WRITERS)}
-    report = {"get": {"parameters": [where, *query], "responses": {"200": {"description": f"by any of {', '.join(DIMENSIONS)}", "content": media}}}}
+    report = {
+        "get": {
+            "parameters": [where, *query],
+            "responses": {"200": {"description": f"by any of {', '.join(DIMENSIONS)}", "content": media}},
+        }
+    }
     return {"openapi": "3.1.0", "info": {"title": "loopledger read API", "version": "1"}, "paths": {"/api/v1/reports/{name}": report}}

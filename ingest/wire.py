@@ -33,7 +33,16 @@ _OPAQUE = {
     "opentelemetry.proto.common.v1.KeyValueList",
     "opentelemetry.proto.metrics.v1.Exemplar",
 }
-_UNUSED = {"string_value_strindex", "key_strindex", "entity_refs", "schema_url", "trace_state", "flags", "exemplars", "dropped_attributes_count"}
+_UNUSED = {
+    "string_value_strindex",
+    "key_strindex",
+    "entity_refs",
+    "schema_url",
+    "trace_state",
+    "flags",
+    "exemplars",
+    "dropped_attributes_count",
+}
 _SLICE_BODIES, _SLICE_BYTES = 4, 2_000_000
 """The decoder holds the interpreter for a whole call: more at once would stand in the way of a kill signal."""
 
@@ -141,7 +150,9 @@ def _scoped(requests: pa.StructArray, outer: str, inner: str, leaf: str) -> _Sco
     )
 
 
-def _frames(signal: Signal, scoped: _Scoped, bodies: int, columns: dict[str, pa.Array], rows: pa.StructArray, events=None, links=None) -> Frames:
+def _frames(
+    signal: Signal, scoped: _Scoped, bodies: int, columns: dict[str, pa.Array], rows: pa.StructArray, events=None, links=None
+) -> Frames:
     belongs = {"body": scoped.body, "resource": scoped.resource, "scope": scoped.scope}
     nothing = pa.table({"owner": pa.array([], pa.int64())})
     return Frames(

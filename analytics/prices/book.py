@@ -89,11 +89,12 @@ class PriceBook:
 
     def _meanings(self, keys: pl.DataFrame) -> pl.DataFrame:
         meanings = [self._names.meaning(*key) for key in keys.iter_rows()]
-        return keys.with_columns(
+        columns = [
             pl.Series("model", [meaning.model for meaning in meanings], pl.String),
             pl.Series("set", [meaning.sets for meaning in meanings], pl.List(pl.UInt32)),
             pl.Series("name_problem", [meaning.problem for meaning in meanings], pl.String),
-        )
+        ]
+        return keys.hstack(columns)
 
     def _in_force(self, named: pl.DataFrame) -> pl.DataFrame:
         """Call (`row`) and price set of every price that holds for it, contracts first; at most one of a call's is from the list."""
@@ -184,7 +185,11 @@ _COST = (
 )
 
 _priced = pl.col("cost_usd").is_not_null()
-_by_parent = pl.any_horizontal((pl.col(bucket) > 0) & pl.col(f"{price}_inherited") for bucket, price in PRICE_OF.items())
+_by_parent = pl.any_horizontal(
+    (pl.col(bucket) > 0) & pl.col(f"{price}_inherited")
+    for bucket, price in PRICE_OF.items()
+    if price != "reasoning"  # billed as output by nearly everybody: that is no guess
+)
 _is_guess = (pl.col("set_basis") == "list") & _by_parent  # a custom price that leaves a bucket out means its parent's price
 _is_timed = pl.col("is_tool") & pl.col("second_usd").is_not_null()
 _ADDED = [

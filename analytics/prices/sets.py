@@ -105,7 +105,8 @@ def contract_set(custom: "CustomPrice") -> dict[str, Any]:
         **_unit_prices(mtok, {"call": custom.usd_per_call, "second": custom.usd_per_second}),
     }
     named = f"{custom.provider or '*'}/{custom.tool or custom.model or '*'}:{_label(window)}:0"
-    return {"price_set": f"custom-{digest(row)}:{named}", **row}
+    said = {name: value for name, value in row.items() if value is not None}  # a column added later leaves old ids alone
+    return {"price_set": f"custom-{digest(said)}:{named}", **row}
 
 
 def digest(value: object) -> str:

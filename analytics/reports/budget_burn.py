@@ -17,7 +17,9 @@ def budget_burn(sources: Sources, question: Question) -> pl.DataFrame:
     named = {policy.name: policy for policy in sources.config.policies}
     policy = named.get(question.word("policy"))
     if policy is None:
-        raise QuestionError(f"there is no policy {question.word('policy')!r}: give one of {', '.join(sorted(named)) or 'none is configured'}")
+        raise QuestionError(
+            f"there is no policy {question.word('policy')!r}: give one of {', '.join(sorted(named)) or 'none is configured'}"
+        )
     scope, window = question.word("scope"), question.word("window")
     start, end = rules.bounds(policy, window) or (None, None)
     run = scope if policy.window == "run" else None

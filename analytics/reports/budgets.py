@@ -26,13 +26,22 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     spent_usd, known: sums to the ledger | spent_tokens | assumed_usd, for calls without known cost | missing_calls | percent of the
     limit, assumed cost included | state ok, warned or breached | action, the severest order of its incidents.
     """
-    charges = sources.ledger.query("queries/budget_charges_between", tenant=question.tenant, start=question.since, end=question.until, run=None)
-    standing = {(row["policy"], row["scope"], row["window"]): row["action"] for row in sources.control.all_incidents() if row["state"] == "open"}
+    charges = sources.ledger.query(
+        "queries/budget_charges_between", tenant=question.tenant, start=question.since, end=question.until, run=None
+    )
+    standing = {
+        (row["policy"], row["scope"], row["window"]): row["action"] for row in sources.control.all_incidents() if row["state"] == "open"
+    }
     rows = []
     for policy in sources.config.policies:
         places = [(place, spent) for place, spent, _ in rules.totals(policy, charges)]
-        rows += [_row(policy, place, spent, standing.get((place.policy, place.scope, place.window))) for place, spent in places or [_nothing(policy, question.tenant, sources)]]
-    frame = pl.DataFrame(rows, schema=_COLUMNS, orient="row").sort("percent", "policy", "scope", "window", descending=[True, False, False, True])
+        rows += [
+            _row(policy, place, spent, standing.get((place.policy, place.scope, place.window)))
+            for place, spent in places or [_nothing(policy, question.tenant, sources)]
+        ]
+    frame = pl.DataFrame(rows, schema=_COLUMNS, orient="row").sort(
+        "percent", "policy", "scope", "window", descending=[True, False, False, True]
+    )
     return frame.head(question.limit) if question.limit else frame
 
 

@@ -21,5 +21,10 @@ def runs(sources: Sources, question: Question) -> pl.DataFrame:
     rows = sources.ledger.query("reports/runs", **params)
     ordered = sources.control.signals_of(question.tenant, rows["run"].to_list())
     counts = pl.DataFrame([(row["run_id"], row["action"], row["seq"]) for row in ordered], schema=["run", "action", "seq"], orient="row")
-    per_run = counts.cast({"run": pl.String, "action": pl.String, "seq": pl.Int64}).sort("seq").group_by("run").agg(signals=pl.len(), last_action=pl.col("action").last())
+    per_run = (
+        counts.cast({"run": pl.String, "action": pl.String, "seq": pl.Int64})
+        .sort("seq")
+        .group_by("run")
+        .agg(signals=pl.len(), last_action=pl.col("action").last())
+    )
     return rows.join(per_run, on="run", how="left", maintain_order="left").with_columns(pl.col("signals").fill_null(0))

@@ -33,4 +33,6 @@ def settle(said: pl.DataFrame) -> pl.DataFrame:
         )
         .with_columns(pl.when("has_usage").then(pl.col(bucket)).alias(bucket) for bucket in BUCKETS)
     )
-    return settled.drop("has_usage", "reported_input", "reported_output", "reported_total", "cache_write_total", "input_includes_cache", "output", "word")
+    return settled.drop(
+        "has_usage", "reported_input", "reported_output", "reported_total", "cache_write_total", "input_includes_cache", "output", "word"
+    )

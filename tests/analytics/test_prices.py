@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from analytics.config import CustomPrice
 from analytics.model import BUCKETS, MONEY, TIME, UNIT_PRICE
 from analytics.prices import PRICE_SET, PriceBook
-from analytics.prices.catalogue import Catalogue
-from analytics.prices.names import NAMES_KEPT, Names
 
 NOON = datetime(2026, 11, 22, 12)
 TEXTS = ("kind", "provider", "model_requested", "model_served", "tool")
@@ -122,7 +120,7 @@ def test_rows_keep_their_order_and_their_columns():
     ("one", "reason"),
     [
         (call("no-such-model", output_text_tokens=1), "unknown model"),
-        (call("deepseek-r1", provider="ollama", output_text_tokens=1), "unknown model"),
+        (call("deepseek-chat", provider="ollama", output_text_tokens=1), "unknown model"),
         (call(None, output_text_tokens=1), "no model"),
         (call("", output_text_tokens=1), "no model"),
         (call("gpt-5"), "no usage"),
@@ -137,6 +135,10 @@ def test_what_has_no_price_is_null_with_a_reason_and_leaves_others_alone(one, re
     priced = price(one, call("gpt-5", output_text_tokens=1))
     assert priced.select("cost_usd", "contracted_usd", "list_usd", "price_set", "basis", "unpriced_reason").row(0) == (*[None] * 5, reason)
     assert priced["unpriced_reason"].to_list()[1] is None
+
+
+def test_a_call_that_is_not_priced_has_its_canonical_model_all_the_same():
+    assert price(call("gpt-5-2025-08-07"), call("acme-1"), call(None))["model"].to_list() == ["gpt-5", "acme-1", None]
 
 
 def test_no_output_price_is_needed_for_no_output():
@@ -155,74 +157,6 @@ def test_a_list_price_that_stands_in_for_a_missing_one_makes_the_cost_an_estimat
         "cache_read"
         in book().table.row(by_predicate=(pl.col("price_set") == f"{book().version}:openai/gpt-4:always:0"), named=True)["inherited"]
     )
-
-
-# Which price it is
-
-
-@pytest.mark.parametrize(
-    ("provider", "requested", "served", "found"),
-    [
-        ("openai", "gpt-4.1", "gpt-4.1-mini-2025-04-14", "openai/gpt-4.1-mini"),
-        ("openai", "gpt-4.1", "served-by-nobody", "openai/gpt-4.1"),
-        ("openai.responses", "gpt-5", None, "openai/gpt-5"),
-        ("azure.ai.openai", "my-deployment", "gpt-4o-2024-08-06", "openai/gpt-4o"),
-        ("azure.ai.inference", "gpt-4o", None, "openai/gpt-4o"),
-        ("anthropic.messages", "claude-sonnet-4-5", None, "anthropic/claude-sonnet-4-5"),
-        ("gcp.vertex_ai", "claude-sonnet-4-5@20250929", None, "google/claude-sonnet-4-5"),
-        ("gcp.gemini", "models/gemini-2.5-pro", None, "google/gemini-2.5-pro"),
-        ("gcp.gen_ai", "gemini-2.5-pro", None, "google/gemini-2.5-pro"),
-        ("google.generative-ai", "gemini-2.5-pro", None, "google/gemini-2.5-pro"),
-        ("vertex_ai", "gemini-2.5-pro", None, "google/gemini-2.5-pro"),
-        ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", None, "aws/regional.anthropic.claude-sonnet-4-5-20250929-v1:0"),
-        ("aws.bedrock", "amazon.nova-pro-v1:0", None, "aws/amazon.nova-pro-v1:0"),
-        ("strands-agents", "us.amazon.nova-pro-v1:0", None, "aws/amazon.nova-pro-v1:0"),
-        ("x_ai", "grok-4", None, "x-ai/grok-4-0709"),
-        ("xai.chat", "grok-4", None, "x-ai/grok-4-0709"),
-        ("mistral_ai", "mistral-large-latest", None, "mistral/mistral-large"),
-        ("groq", "openai/gpt-oss-120b", None, "groq/openai/gpt-oss-120b"),
-        ("openrouter", "openai/gpt-5-mini", None, "openrouter/openai/gpt-5-mini"),
-        ("litellm", "openai/gpt-5-mini", None, "openai/gpt-5-mini"),
-        ("langchain", "gpt-5-mini", None, "openai/gpt-5-mini"),
-        ("gcp.vertex.agent", "gemini-2.5-pro", None, "google/gemini-2.5-pro"),
-        ("a-gateway-of-our-own", "gpt-5-mini", None, "openai/gpt-5-mini"),
-        ("openai", "anthropic/claude-sonnet-4-5", None, "anthropic/claude-sonnet-4-5"),
-        (None, "gemini/gemini-2.5-pro", None, "google/gemini-2.5-pro"),
-    ],
-)
-def test_names_find_their_entry(provider, requested, served, found):
-    priced = price(call(requested, provider=provider, model_served=served, output_text_tokens=1))
-    assert priced.select(pl.concat_str("price_provider", "price_model", separator="/")).item() == found
-
-
-@pytest.mark.parametrize(
-    ("provider", "requested", "served", "model"),
-    [
-        ("openai", "gpt-5-2025-08-07", None, "gpt-5"),
-        ("openai", "gpt-5", "gpt-5-2025-08-07", "gpt-5"),
-        ("openai", None, "gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),
-        ("anthropic", "claude-sonnet-4-5-20250929", None, "claude-sonnet-4-5"),
-        ("gcp.vertex_ai", "claude-sonnet-4-5@20250929", None, "claude-sonnet-4-5"),
-        ("openai", "gpt-4o-2024-05-13", None, "gpt-4o-2024-05-13"),
-        ("openai", "openai/gpt-5-mini", None, "gpt-5-mini"),
-        ("litellm", "openai/gpt-5-mini-2025-08-07", None, "gpt-5-mini"),
-        ("openrouter", "openai/gpt-5-mini", None, "openai/gpt-5-mini"),
-        ("gcp.gemini", "models/gemini-2.5-pro", None, "gemini-2.5-pro"),
-        ("azure.ai.openai", "my-deployment", "gpt-4o", "my-deployment"),
-        ("openai", "models/no-such-model-2025-01-01", None, "models/no-such-model-2025-01-01"),
-        (None, None, None, None),
-    ],
-)
-def test_a_model_has_one_canonical_id_priced_or_not(provider, requested, served, model):
-    named = {"provider": provider, "model_served": served}
-    assert price(call(requested, **named, output_text_tokens=1), call(requested, **named))["model"].to_list() == [model, model]
-
-
-def test_a_name_that_was_read_once_is_not_read_again_whether_it_was_found_or_not():
-    names = Names(Catalogue(), book().table)
-    for model in ("gpt-5", "no-such-model"):
-        assert names.meaning(False, "openai", model, None, None) is names.meaning(False, "openai", model, None, None)
-    assert names.meaning.cache_info()[:3] == (2, 2, NAMES_KEPT)
 
 
 # Custom prices
@@ -321,6 +255,13 @@ def test_a_price_with_more_than_18_decimal_places_is_rounded_and_says_so():
     rounded = book().table.filter(pl.col("rounded").list.len() > 0)
     assert 0 < rounded.height < 100
     assert book().table.filter(price_set=f"{book().version}:openai/gpt-5:always:0")["rounded"].to_list() == [[]]
+
+
+def test_a_price_is_rounded_half_to_even_when_it_is_compiled():
+    fine = CustomPrice.model_construct(model="acme", input_mtok=Decimal("0.0000000000005"), output_mtok=Decimal("0.0000000000015"))
+    compiled = PriceBook.compile((fine,)).table.row(0, named=True)
+    assert [compiled[name] * 10**18 for name in ("input_usd", "output_usd", "cache_read_usd")] == [0, 2, 0]
+    assert compiled["rounded"] == ["input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"]
 
 
 def test_times_of_contracts_are_utc():

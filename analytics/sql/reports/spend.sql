@@ -47,4 +47,4 @@ select
 from charged
 group by all
 having sum(calls) <> 0 or sum(cost_usd) <> 0
-order by cost_usd desc nulls last, all
+order by cost_usd desc nulls last, day, model, loop, team, agent, role, "user", provider, model_served, run, tool, runtime

@@ -1,0 +1,45 @@
+"""What was spent in the period, by whom, and which loops there are."""
+
+from datetime import timedelta
+
+import streamlit as st
+
+from dashboard import charts, data, filters, headline, notices
+from dashboard.tables import by_role, table
+
+chosen = filters.chosen()
+period = {word: chosen.get(word) for word in ("from", "to")}
+total = data.report("spend", **chosen)
+if total.rows.is_empty():
+    notices.nothing_here("calls")
+
+days = data.report("spend", by="day", **chosen).rows
+lately = (total.now - timedelta(minutes=16)).replace(second=0, microsecond=0)
+running = data.report("runs", **chosen | {"from": lately.isoformat()}).rows.filter(state="running")
+headline.draw(total.rows.row(0, named=True), days, running, data.report("budgets", **period).rows)
+
+per_day, per_loop = st.columns([3, 2])
+with per_day, st.container(border=True, height="stretch"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown("**Spend per day**, UTC", width="content")
+        by = st.segmented_control(
+            "By", ["team", "loop", "model", "agent"], default="team", required=True, key="by", bind="query-params", label_visibility="collapsed"
+        )
+    st.altair_chart(charts.spend_per_day(data.report("spend", by=f"day,{by}", **chosen).rows, by), alt=f"Spend per day, stacked by {by}")
+
+roles = data.report("spend", by="loop,role", **chosen).rows
+with per_loop, st.container(border=True, height="stretch"):
+    st.markdown("**Spend by loop**, maker and checker apart")
+    st.altair_chart(charts.spend_by_loop(roles), alt="Spend by loop, stacked by role")
+
+view = st.segmented_control(
+    "Table", ["Loops by spend", "Inventory"], default="Loops by spend", required=True, key="view", bind="query-params", label_visibility="collapsed"
+)
+inventory = data.report("inventory", **period).rows
+if view == "Inventory":
+    known = ["loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "first_seen", "last_seen"]
+    table(inventory, known, "Every loop: registered, silent or unregistered")
+else:
+    loops = data.report("spend", by="loop", **chosen).rows.join(by_role(roles), on="loop")
+    dear = ["loop", "team", "runs", "calls", "cost_usd", "maker_usd", "checker_usd", "input_tokens", "output_tokens", "last_seen"]
+    table(loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left"), dear, "Loops by spend")

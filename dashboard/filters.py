@@ -1,0 +1,52 @@
+"""The filters that all pages share. They live in the URL, so a view can be sent to somebody."""
+
+from datetime import date, datetime, time, timedelta
+
+import streamlit as st
+
+from dashboard import data
+
+PERIODS = {"24 h": timedelta(days=1), "7 d": timedelta(days=7), "30 d": timedelta(days=30), "All": None, "Dates": None}
+DIMENSIONS = ("team", "loop", "model")
+
+
+def choose(now: datetime) -> dict[str, str | list[str] | None]:
+    """Draws the filters; answers them in the words of the read API. Periods end at the collector's `now`."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        period = st.segmented_control("Period", PERIODS, default="30 d", required=True, key="period", bind="query-params")
+        days = _dates(now) if period == "Dates" else ()
+        chosen = {dimension: _values(dimension) for dimension in DIMENSIONS}
+    return window(period, days, now) | chosen
+
+
+def chosen() -> dict:
+    """What `choose` answered in this run of the script."""
+    return st.session_state["chosen"]
+
+
+def window(period: str, days: tuple[date, ...], now: datetime) -> dict[str, str]:
+    """`from` and `to` of a period: 24 hours to the minute, else whole days in UTC, today included."""
+    if period == "Dates":
+        return {"from": f"{days[0]}", "to": f"{days[-1] + timedelta(days=1)}"} if days else {}
+    length = PERIODS[period]
+    if length is None:
+        return {}
+    start = (now - length).replace(second=0, microsecond=0)
+    if length.days > 1:
+        start = datetime.combine(start.date() + timedelta(days=1), time())
+    return {"from": start.isoformat()}
+
+
+def widen() -> None:
+    """Shows the whole ledger, whoever and whenever."""
+    st.session_state.update(period="All", **{dimension: [] for dimension in DIMENSIONS})
+
+
+def _dates(now: datetime) -> tuple[date, ...]:
+    last_week = (now.date() - timedelta(days=6), now.date())
+    return st.date_input("From and to, UTC", last_week, key="dates", bind="query-params", format="YYYY-MM-DD", width=230)
+
+
+def _values(dimension: str) -> list[str]:
+    seen = data.report("spend", by=dimension).rows[dimension].to_list()
+    return st.multiselect(dimension.capitalize(), seen, key=dimension, bind="query-params", placeholder=f"Any {dimension}", width=200)

@@ -1,0 +1,27 @@
+"""Entry of the dashboard: navigation, shared filters, and what is said when there is nothing to draw."""
+
+import streamlit as st
+
+from dashboard import data, filters, notices
+
+st.set_page_config(page_title="loopledger", page_icon=":material/all_inclusive:", layout="wide")
+page = st.navigation(
+    [
+        st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, and on what."),
+        st.Page("app_pages/runs.py", title="Runs", icon=":material/account_tree:", help="Each run, and every step inside it."),
+        st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
+    ],
+    position="top",
+)
+
+try:
+    ledger = data.report("spend")
+    notices.title(page.title, ledger)
+    if ledger.last_record_at is None:
+        notices.no_data()
+    else:
+        st.session_state["chosen"] = filters.choose(ledger.now)
+        page.run()
+except data.CollectorError as error:
+    notices.unavailable(error)
+notices.watch(data.commit())

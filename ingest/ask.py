@@ -1,0 +1,80 @@
+"""Reports from a data directory: through its collector while one holds it, else from the stores themselves."""
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import polars as pl
+
+from analytics.config import Config, load
+from analytics.errors import StoreError
+from analytics.reports import REPORTS, Question, QuestionError
+from ingest.access import DEFAULT_TENANT
+from ingest.clock import Replay
+from ingest.report_api import parse_time
+from ingest.service import opened
+
+_TIMEOUT = 60.0
+
+
+def find_collector(data: Path) -> str | None:
+    """The HTTP address of the collector that holds a directory; None when there is none, or only what a dead one left behind."""
+    try:
+        told = json.loads((data / "collector.json").read_text())
+        os.kill(told["pid"], 0)
+        httpx.get(f"{told['http']}/readyz", timeout=5).raise_for_status()
+    except (OSError, ValueError, KeyError, httpx.HTTPError):
+        return None
+    return told["http"]
+
+
+def remember_config(data: Path, config: Path | None) -> None:
+    """Notes which config directory rules a data directory, for reports that are asked without a collector."""
+    if config is not None:
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "config.path").write_text(f"{config.resolve()}\n")
+
+
+def remembered_config(data: Path) -> Config:
+    """The config directory last used with a data directory; empty when there was none, or it is gone."""
+    path = data / "config.path"
+    directory = Path(path.read_text().strip()) if path.exists() else None
+    return load(directory if directory and directory.is_dir() else None)
+
+
+def ask(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
+    """The rows of a report; `params` as the read API takes them. Raises QuestionError, StoreError, ConfigError."""
+    if report not in REPORTS:
+        raise QuestionError(f"there is no report {report!r}: there are {', '.join(REPORTS)}")
+    collector = find_collector(data)
+    return _over_http(collector, report, params) if collector else _from_stores(data, report, params)
+
+
+def _over_http(collector: str, report: str, params: Mapping[str, object]) -> pl.DataFrame:
+    answer = httpx.get(
+        f"{collector}/api/v1/reports/{report}", params=params, timeout=_TIMEOUT, headers={"accept": "application/vnd.apache.arrow.stream"}
+    )
+    if answer.status_code == 400:
+        raise QuestionError(answer.json()["detail"])
+    answer.raise_for_status()
+    return pl.read_ipc_stream(io.BytesIO(answer.content))
+
+
+def _from_stores(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
+    if not (data / "ledger.duckdb").exists():
+        raise StoreError(f"{data} holds no ledger: start 'loopledger collector --data {data}' or replay something into it")
+    filters = {name: tuple(value) for name, value in params.items() if isinstance(value, list | tuple)}
+    moments = {name: parse_time(params[name]) for name in ("from", "to") if params.get(name)}
+    question = Question(
+        tenant=DEFAULT_TENANT,
+        since=moments.get("from"),
+        until=moments.get("to"),
+        by=tuple(word for word in str(params.get("by", "")).split(",") if word),
+        filters=filters,
+        words={name: str(params[name]) for name in ("policy", "scope", "window") if name in params},
+    )
+    with opened(data, remembered_config(data), Replay(), delivers=False) as service:
+        return REPORTS[report](service.sources(), question)
