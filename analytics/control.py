@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from analytics.errors import StoreError
 from analytics.ledger import migrations, statement
 
-_BUSY_SECONDS = 5
+_BUSY_SECONDS = 0.5  # an export waits no longer than this for a locked store; its effects follow later
 
 
 class _Moment(sa.types.TypeDecorator):

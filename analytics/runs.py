@@ -16,7 +16,8 @@ from analytics.owners import Owners
 if TYPE_CHECKING:
     from analytics.config import Policy
 
-_IDLE = timedelta(minutes=15)
+IDLE = timedelta(minutes=15)
+"""Without a record for so long, a run is over."""
 _DIMENSIONS = ("loop", "team", "user", "agent", "role", "model", "provider", "tool")
 _ENCLOSING = ("agent", "chain", "other")
 """Kinds whose root span is the end of a run; a root model call is only a call nobody wrapped."""
@@ -69,7 +70,7 @@ class Runs:
 
     def running(self, now: datetime) -> list[Run]:
         """Every run that goes on at that time."""
-        self._running = {key: run for key, run in self._running.items() if now - run.last_seen <= _IDLE}
+        self._running = {key: run for key, run in self._running.items() if now - run.last_seen <= IDLE}
         return list(self._running.values())
 
     def arriving(self, posted: Posted, now: datetime) -> list[Run]:

@@ -1,7 +1,7 @@
 """Frames -> charts, pure. Only here is money cast to float, for a mark; its exact text goes along as a column of its own."""
 
 from collections.abc import Iterable
-from decimal import Decimal
+from datetime import datetime
 from zlib import crc32
 
 import altair as alt
@@ -14,7 +14,9 @@ MOST_SERIES = 8
 OTHER = "other"
 ALARM = "#e5484d"
 """Limits and crossings; readable on a light and on a dark page."""
-_USD = alt.Axis(format="$~s", tickCount=5, domain=False)
+KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
+"""Kinds of steps in the order of the colours: what is charged first, what only encloses in grey."""
+_USD = alt.Axis(format="$,.4~f", tickCount=5, domain=False)
 
 
 def mark(frame: pl.DataFrame, usd: str = "cost_usd") -> pl.DataFrame:
@@ -52,7 +54,7 @@ def spend_per_day(frame: pl.DataFrame, dimension: str) -> alt.Chart:
     says = pl.format("{}, {}: {}", "day", dimension, "text")
     return (
         alt.Chart(bars.with_columns(says=says))
-        .mark_bar()
+        .mark_bar(width=alt.RelativeBandSize(band=0.7))
         .encode(
             x=alt.X("day:T", timeUnit="utcyearmonthdate", title=None, axis=alt.Axis(format="%-d %b", grid=False)),
             y=alt.Y("mark:Q", title=None, axis=_USD),
@@ -72,7 +74,7 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
     says = pl.format("{}, {}: {}", "loop", "role", "text")
     return (
         alt.Chart(bars.with_columns(says=says))
-        .mark_bar()
+        .mark_bar(height=18)
         .encode(
             x=alt.X("mark:Q", title=None, axis=_USD),
             y=alt.Y("loop:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
@@ -85,30 +87,32 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
 
 
 def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
-    """When each step ran, one row each in the order of the frame, with the cost of those that are charged.
+    """When each step ran, one row each in the order of the frame, with what it cost or how it failed.
 
-    Columns: step | depth | name | kind | started_at, ended_at | failed | cost_usd | counts.
+    Columns: step | depth | name | kind | started_at, ended_at, null while open | failed | error_type | cost_usd | counts.
     """
-    origin = steps["started_at"].min()
+    origin, latest = steps["started_at"].min(), steps["ended_at"].max()
     bars = mark(steps).with_columns(
-        label=pl.format("{}  {}{}", "step", pl.lit("\u2003").repeat_by("depth").list.join(""), "name"),
-        start=(pl.col("started_at") - origin).dt.total_milliseconds() / 1000,
-        end=(pl.coalesce("ended_at", pl.lit(steps["ended_at"].max())) - origin).dt.total_milliseconds() / 1000,
-        cost=pl.when("counts").then("text").otherwise(pl.lit("")),
-        outcome=pl.when("failed").then(pl.lit("failed")).otherwise(pl.lit("ok")),
+        label=pl.format("{} {}{}", "step", pl.lit("\u2003").repeat_by("depth").list.join(""), "name"),
+        start=_seconds(pl.col("started_at"), origin),
+        end=_seconds(pl.col("ended_at").fill_null(latest), origin),
+        kind=pl.when(pl.col("kind").is_in(KINDS)).then("kind").otherwise(pl.lit(OTHER)),
+        cost=pl.when("counts").then("text"),
+        failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))),
         says=pl.format("step {}, {}: {}", "step", "name", "text"),
     )
-    rows = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelAlign="left", labelPadding=330, labelLimit=320, domain=False, ticks=False))
-    base = alt.Chart(bars).encode(y=rows)
-    spans = base.mark_bar(height=10, strokeWidth=1).encode(
-        x=alt.X("start:Q", title="seconds since the run began", axis=alt.Axis(grid=True)),
+    axis = alt.Axis(labelAlign="left", labelPadding=300, labelLimit=290, domain=False, ticks=False)
+    rows = alt.Chart(bars).encode(y=alt.Y("label:N", sort=None, title=None, axis=axis))
+    spans = rows.mark_bar(height=10).encode(
+        x=alt.X("start:Q", title="seconds since the run began"),
         x2="end:Q",
-        color=alt.Color("kind:N", scale=alt.Scale(domain=palette(bars["kind"])), legend=None),
+        color=alt.Color("kind:N", scale=alt.Scale(domain=KINDS), legend=_legend([kind for kind in KINDS if kind in set(bars["kind"])])),
         description="says:N",
-        tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in (("name", "Step"), ("kind", "Kind"), ("text", "Cost"), ("outcome", "Outcome"))],
+        tooltip=[alt.Tooltip("name:N", title="Step"), alt.Tooltip("kind:N", title="Kind"), alt.Tooltip("cost:N", title="Cost")],
     )
-    costs = base.mark_text(align="left", dx=5, fontSize=11).encode(x="end:Q", text="cost:N")
-    return (spans + costs).properties(height=alt.Step(20))
+    beside = rows.encode(x="end:Q").mark_text(align="left", dx=5)
+    costs, failures = beside.encode(text="cost:N"), beside.mark_text(align="left", dx=5, color=ALARM).encode(text="failure:N")
+    return (spans + costs + failures).properties(height=20 * bars.height)
 
 
 def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
@@ -117,44 +121,55 @@ def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
     Columns of steps: ended_at | cost_usd | counts. Columns of crossings: crossed_at | policy | threshold | action.
     """
     charged = steps.filter("counts", pl.col("cost_usd").is_not_null()).sort("ended_at")
-    line = charged.select("ended_at", pl.col("cost_usd").cum_sum())
-    return _line(mark(line).rename({"ended_at": "at"}), "spent so far") + _crossed(crossings)
+    so_far = charged.select(pl.col("ended_at").alias("at"), pl.col("cost_usd").cum_sum())
+    return alt.layer(_area(mark(so_far)), *_crossed(crossings)).properties(height=200)
 
 
 def burn(points: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
-    """Spend of one budget window so far against its limit. Columns: happened_at | spent_usd | limit_usd, null for a limit in tokens."""
-    spent = _line(mark(points, "spent_usd").drop("limit_usd").rename({"happened_at": "at"}), "spent so far")
-    limit: Decimal | None = points["limit_usd"].max()
-    if limit is None:
-        return spent + _crossed(crossings)
-    line = alt.Chart(mark(pl.DataFrame({"limit": [limit]}), "limit"))
-    rule = line.mark_rule(color=ALARM, strokeDash=[6, 4]).encode(y="mark:Q", description=alt.value(f"limit {money.usd(limit)}"))
-    return spent + rule + _crossed(crossings)
+    """Spend of one budget window so far, its limit, and where it was crossed.
+
+    Columns of points: happened_at | spent_usd | limit_usd, null for a limit in tokens. Of crossings: as in `cumulative`.
+    """
+    spent = mark(points, "spent_usd").select("mark", "text", at="happened_at")
+    limit = points.select("limit_usd").drop_nulls().head(1)
+    return alt.layer(_area(spent), _limit(limit), *_crossed(crossings)).properties(height=260)
 
 
-def _line(points: pl.DataFrame, what: str) -> alt.Chart:
+def _area(points: pl.DataFrame) -> alt.Chart:
     says = pl.format("{}: {}", pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S"), "text")
     return (
         alt.Chart(points.with_columns(says=says))
-        .mark_area(interpolate="step-after", line=True, opacity=0.25)
-        .encode(
-            x=alt.X("utcyearmonthdatehoursminutesseconds(at):T", title=None, axis=alt.Axis(grid=False)),
-            y=alt.Y("mark:Q", title=None, axis=_USD),
-            tooltip=[alt.Tooltip("says:N", title=what)],
-        )
-        .properties(height=260)
+        .mark_area(interpolate="step-after", line=True, opacity=0.15)
+        .encode(x=_time("at"), y=alt.Y("mark:Q", title=None, axis=_USD), tooltip=alt.Tooltip("says:N", title="Spent"))
     )
 
 
-def _crossed(crossings: pl.DataFrame) -> alt.LayerChart:
-    label = pl.format("{} {}%: {}", "policy", "threshold", "action")
-    base = alt.Chart(crossings.select("crossed_at", label=label)).encode(x="utcyearmonthdatehoursminutesseconds(crossed_at):T")
-    rules = base.mark_rule(color=ALARM, strokeWidth=1.5).encode(tooltip=alt.Tooltip("label:N", title="Crossed"), description="label:N")
-    return rules + base.mark_text(color=ALARM, align="right", dx=-5, y=8).encode(text="label:N")
+def _limit(limit: pl.DataFrame) -> alt.Chart:
+    says = pl.format("limit {}", "text")
+    rule = alt.Chart(mark(limit, "limit_usd").with_columns(says=says)).mark_rule(color=ALARM, strokeDash=[6, 4])
+    return rule.encode(y="mark:Q", description="says:N", tooltip="says:N")
+
+
+def _crossed(crossings: pl.DataFrame) -> Iterable[alt.Chart]:
+    says = pl.format("{}% {}", "threshold", "action")
+    for row, crossing in enumerate(crossings.sort("crossed_at").select("crossed_at", "policy", says=says).iter_slices(1)):
+        at = alt.Chart(crossing).encode(x=_time("crossed_at"), tooltip=["policy:N", "says:N"], description="says:N")
+        yield at.mark_rule(color=ALARM)
+        yield at.mark_text(color=ALARM, align="right", dx=-5, y=8 + 14 * row).encode(text="says:N")
+
+
+def _time(field: str) -> alt.X:
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(grid=False, format="%-d %b %H:%M", labelOverlap=True))
+
+
+def _seconds(moment: pl.Expr, origin: datetime) -> pl.Expr:
+    return (moment - origin).dt.total_milliseconds() / 1000
 
 
 def _coloured(dimension: str, names: pl.Series) -> alt.Color:
-    shown = [name for name in palette(names) if name in set(names)]
-    return alt.Color(
-        f"{dimension}:N", scale=alt.Scale(domain=palette(names)), legend=alt.Legend(title=None, values=shown, orient="bottom", columns=4, labelLimit=180)
-    )
+    domain = palette(names)
+    return alt.Color(f"{dimension}:N", scale=alt.Scale(domain=domain), legend=_legend([name for name in domain if name in set(names)]))
+
+
+def _legend(values: list[str]) -> alt.Legend:
+    return alt.Legend(title=None, values=values, orient="bottom", columns=5, labelLimit=180, offset=6, padding=0)

@@ -10,12 +10,12 @@ PERIODS = {"24 h": timedelta(days=1), "7 d": timedelta(days=7), "30 d": timedelt
 DIMENSIONS = ("team", "loop", "model")
 
 
-def choose(now: datetime) -> dict[str, str | list[str] | None]:
+def choose(now: datetime, dimensions: tuple[str, ...] = DIMENSIONS) -> dict[str, str | list[str]]:
     """Draws the filters; answers them in the words of the read API. Periods end at the collector's `now`."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         period = st.segmented_control("Period", PERIODS, default="30 d", required=True, key="period", bind="query-params")
         days = _dates(now) if period == "Dates" else ()
-        chosen = {dimension: _values(dimension) for dimension in DIMENSIONS}
+        chosen = {dimension: _values(dimension) for dimension in dimensions}
     return window(period, days, now) | chosen
 
 

@@ -1,10 +1,12 @@
 """Entry of the dashboard: navigation, shared filters, and what is said when there is nothing to draw."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dashboard import data, filters, notices
 
-st.set_page_config(page_title="loopledger", page_icon=":material/all_inclusive:", layout="wide")
+st.set_page_config(page_title="loopledger", page_icon=f"{Path(__file__).parent / 'icon.svg'}", layout="wide")
 page = st.navigation(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, and on what."),
@@ -20,7 +22,8 @@ try:
     if ledger.last_record_at is None:
         notices.no_data()
     else:
-        st.session_state["chosen"] = filters.choose(ledger.now)
+        if "run" not in st.query_params:  # a single run is the same whatever else is chosen
+            st.session_state["chosen"] = filters.choose(ledger.now, () if page.url_path == "budgets" else filters.DIMENSIONS)
         page.run()
 except data.CollectorError as error:
     notices.unavailable(error)

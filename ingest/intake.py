@@ -66,7 +66,7 @@ class Intake:
             try:
                 taken = self._decoded.get(timeout=_IDLE)
             except queue.Empty:
-                self._pipeline.books.ledger.checkpoint()
+                self._pipeline.rest()
                 continue
             if taken is _END:
                 return

@@ -1,7 +1,8 @@
 """Some requests -> one commit -> their answers. What the collector does live and `replay` does with recorded bodies."""
 
 import logging
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -55,7 +56,8 @@ class Decoded:
     """Requests of one signal and tenant that were read together."""
 
     requests: list[Request]
-    arrivals: Arrivals
+    arrivals: Arrivals | None
+    """None when every request was refused."""
     refused: dict[Request, Permanent] = field(default_factory=dict)
 
 
@@ -71,44 +73,61 @@ class Pipeline:
 
     def decode(self, requests: Sequence[Request]) -> list[Decoded]:
         """Reads the bodies of each signal and tenant together; a malformed one is refused alone."""
-        kinds = sorted(requests, key=lambda request: (request.tenant, request.signal))
-        return [
-            self._read(list(group), signal) for (_, signal), group in groupby(kinds, key=lambda request: (request.tenant, request.signal))
-        ]
+        kind = operator.attrgetter("tenant", "signal")
+        return [part for (_, signal), group in groupby(sorted(requests, key=kind), key=kind) for part in self._read(list(group), signal)]
 
     def commit(self, decoded: Sequence[Decoded]) -> dict[Request, Answer | LoopledgerError]:
         """Posts everything as one commit, lets the guard look, and answers each request."""
         answers: dict[Request, Answer | LoopledgerError] = {request: error for part in decoded for request, error in part.refused.items()}
         good = [part for part in decoded if part.requests]
-        if good:
-            try:
-                posted = self.books.post(
-                    [Arrived(part.requests[0].tenant, part.arrivals.records.drop("body"), part.arrivals.evidence) for part in good],
-                    self._tick(good),
-                )
-            except Exception as error:  # whatever keeps the ledger from storing, the sender keeps the data and comes again
-                _LOG.exception("a commit of %d requests failed", sum(len(part.requests) for part in good))
-                unstored = Retryable(f"the ledger could not store this: {type(error).__name__}")
-                return answers | {request: unstored for part in good for request in part.requests}
-            self._count(decoded, posted)
-            self._watch(posted)
-            for part in good:
-                answers |= self._answers(part)
+        self.counts.bodies += len(answers) + sum(len(part.requests) for part in good)
+        self.counts.malformed += len(answers)
+        try:
+            self._post(good)
+        except Exception as error:  # whatever keeps the ledger from storing, the sender keeps the data and comes again
+            _LOG.exception("a commit failed")
+            unstored = Retryable(f"the ledger could not store this: {type(error).__name__}")
+            return answers | {request: unstored for part in good for request in part.requests}
+        for part in good:
+            answers |= self._answers(part)
         return answers
 
-    def _read(self, requests: list[Request], signal: Signal) -> Decoded:
+    def rest(self) -> None:
+        """What is better done while nothing arrives: effects that are still owed, and the checkpoint."""
         try:
-            return Decoded(requests, records.read([request.body for request in requests], signal, self.clock))
-        except ValueError:
-            reasons = {request: wire.malformed(request.body, signal) for request in requests}
+            self.guard.act(self.clock.now())
+        except Exception:
+            self.counts.guard_failures += 1
+            _LOG.exception("the guard is still behind")
+        self.books.ledger.checkpoint()
+
+    def _read(self, requests: list[Request], signal: Signal) -> Iterator[Decoded]:
+        """Decodes together what can be; what is malformed is refused by itself."""
+        try:
+            yield Decoded(requests, records.read([request.body for request in requests], signal, self.clock))
+            return
+        except ValueError as error:
+            whole = str(error)
+        reasons = {request: wire.malformed(request.body, signal) for request in requests}
         refused = {request: Permanent(reason) for request, reason in reasons.items() if reason}
         good = [request for request in requests if request not in refused]
-        return Decoded(good, records.read([request.body for request in good], signal, self.clock), refused)
+        if len(requests) == 1 and good:
+            refused, good = {requests[0]: Permanent(f"not a readable OTLP {signal} request: {whole}")}, []
+        if refused:
+            yield Decoded([], None, refused)
+        for part in [good] if refused else [[request] for request in good]:
+            if part:
+                yield from self._read(part, signal)
 
-    def _tick(self, decoded: Sequence[Decoded]):
-        for part in decoded:
+    def _post(self, good: Sequence[Decoded]) -> None:
+        if not good:
+            return
+        for part in good:
             self.clock.see(part.arrivals.records["ended_at"].max())
-        return self.clock.now()
+        arrived = [Arrived(part.requests[0].tenant, part.arrivals.records.drop("body"), part.arrivals.evidence) for part in good]
+        posted = self.books.post(arrived, self.clock.now())
+        self._count([part.arrivals for part in good], posted)
+        self._watch(posted)
 
     def _watch(self, posted: Posted) -> None:
         """An OK means stored and counted; a guard that cannot write is behind, says so, and catches up with the next commit."""
@@ -119,23 +138,32 @@ class Pipeline:
             _LOG.exception("the guard could not act on commit %d", posted.commit_no)
 
     def _answers(self, part: Decoded) -> dict[Request, Answer]:
-        now, tenant = self.clock.now(), part.requests[0].tenant
         runs = part.arrivals.records.select("body", "run").drop_nulls().unique()
-        found = self.signals.open_for(tenant, runs["run"].unique().to_list(), now)
-        self.signals.delivered(found, "otlp", now)
+        found = self._pending(part.requests[0].tenant, runs["run"].unique().to_list())
         of_body = {body: set(names) for body, names in runs.group_by("body").agg("run").iter_rows()} if found else {}
         return {
             request: Answer(int(part.arrivals.rejected[body]), tuple(row for row in found if row["run_id"] in of_body.get(body, ())))
             for body, request in enumerate(part.requests)
         }
 
-    def _count(self, decoded: Sequence[Decoded], posted: Posted) -> None:
-        counts, arrivals = self.counts, [part.arrivals for part in decoded]
-        rejected = sum(int(part.rejected.sum()) for part in arrivals)
-        counts.bodies += sum(len(part.requests) + len(part.refused) for part in decoded)
-        counts.malformed += sum(len(part.refused) for part in decoded)
-        counts.records += sum(part.records.height for part in arrivals) + rejected
+    def _pending(self, tenant: str, runs: list[str]) -> list[dict]:
+        """What these runs have still to obey; nothing while the control store cannot say, for the OK goes out all the same."""
+        try:
+            found = self.signals.open_for(tenant, runs, self.clock.now())
+            self.signals.delivered(found, "otlp", self.clock.now())
+        except Exception:
+            _LOG.exception("signals could not be read")
+            return []
+        return found
+
+    def _count(self, arrivals: Sequence[Arrivals], posted: Posted) -> None:
+        counts, read, rejected = (
+            self.counts,
+            sum(part.records.height for part in arrivals),
+            sum(int(part.rejected.sum()) for part in arrivals),
+        )
+        counts.records += read + rejected
         counts.rejected += rejected
         counts.repeated += posted.repeated
         counts.revised += posted.revised
-        counts.stored += sum(part.records.height for part in arrivals) - posted.repeated - posted.revised
+        counts.stored += read - posted.repeated - posted.revised

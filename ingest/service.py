@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analytics.account import Rules
-from analytics.books import Books
+from analytics.books import Books, Posted
 from analytics.config import Config
 from analytics.control import Control
 from analytics.guard import Guard
@@ -14,7 +14,7 @@ from analytics.ledger import Ledger
 from analytics.owners import Owners
 from analytics.prices import PriceBook
 from analytics.reports import Sources
-from analytics.runs import Runs
+from analytics.runs import IDLE, Runs
 from analytics.signals import Signals
 from ingest.clock import Clock, Replay
 from ingest.pipeline import Pipeline
@@ -51,9 +51,17 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
         owners = Owners(config.loops)
         signals = Signals(control, clock.now())
         books = Books(ledger, Rules(owners, PriceBook.compile(config.prices)))
-        guard = Guard(ledger, control, config.policies, Runs(owners), signals, delivers=delivers)
+        guard = Guard(ledger, control, config.policies, _runs_going_on(ledger, owners, clock), signals, delivers=delivers)
         guard.catch_up(clock.now())
         yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock))
     finally:
         control.close()
         ledger.close()
+
+
+def _runs_going_on(ledger: Ledger, owners: Owners, clock: Clock) -> Runs:
+    """The runs of the last minutes before a restart, so that orders still reach them."""
+    runs, since = Runs(owners), clock.now() - IDLE
+    recent = (ledger.query(f"queries/recent_{table}", since=since) for table in ("records", "charges"))
+    runs.observe(Posted(ledger.commit_no, *recent, repeated=0, revised=0), clock.now())
+    return runs
