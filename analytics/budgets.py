@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from analytics.model import MONEY, SEVERITY, UNATTRIBUTED
+from analytics.model import SEVERITY, UNATTRIBUTED
 
 if TYPE_CHECKING:
-    from analytics.config import Policy
+    from analytics.config import Policy, Threshold
 
 ALL = "all"
 """The scope of a policy without `per`."""
@@ -39,6 +39,9 @@ TOKENS = pl.sum_horizontal(
 )
 
 
+_NANO = pl.col("cost_usd").fill_null(0).to_physical().cast(pl.Int64)  # a decimal of 9 places is stored as its billionths
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """What one limit is about: a policy's scope in one of its windows."""
@@ -49,18 +52,51 @@ class Place:
     window: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """What counts against a limit so far."""
 
-    usd: Decimal = Decimal(0)
-    """Known spend: sums to the ledger."""
+    nano_usd: int = 0
+    """Known spend in billionths of a US dollar: sums to the ledger."""
     tokens: int = 0
     missing_calls: int = 0
     """Calls without known cost."""
 
+    @property
+    def usd(self) -> Decimal:
+        return Decimal(self.nano_usd).scaleb(-9)
+
     def plus(self, other: "Spent") -> "Spent":
-        return Spent(self.usd + other.usd, self.tokens + other.tokens, self.missing_calls + other.missing_calls)
+        return Spent(self[0] + other[0], self[1] + other[1], self[2] + other[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A policy's limit in whole numbers: nano US dollars or tokens."""
+
+    amount: int
+    in_usd: bool
+    assumed_each: int
+    """Nano US dollars that a call without known cost counts for."""
+    percents: tuple[int, ...]
+
+    @classmethod
+    def of(cls, policy: "Policy") -> "Limit":
+        in_usd = policy.limit_usd is not None
+        each = nano(policy.assume_usd_per_call or Decimal(0)) if in_usd else 0
+        return cls(nano(policy.limit_usd) if in_usd else policy.limit_tokens, in_usd, each, tuple(t.percent for t in policy.thresholds))
+
+    def used(self, spent: Spent) -> int:
+        """What counts, assumed cost included."""
+        return spent.nano_usd + self.assumed_each * spent.missing_calls if self.in_usd else spent.tokens
+
+    def has_reached(self, percent: int, spent: Spent) -> bool:
+        """Whether spend is at a threshold."""
+        return 100 * self.used(spent) >= self.amount * percent
+
+
+def nano(usd: Decimal) -> int:
+    """US dollars -> billionths, exactly."""
+    return int(usd.scaleb(9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +123,12 @@ def counted(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
     return charges.filter(*matches).with_columns(scope=scope, window=_window(policy), tokens=TOKENS, missing_calls=missing)
 
 
-def totals(policy: "Policy", charges: pl.DataFrame) -> Iterator[tuple[Place, Spent, datetime]]:
-    """Per place the sum of these charges, and the earliest of them."""
-    sums = counted(policy, charges).group_by("tenant", "scope", "window").agg(
-        pl.col("cost_usd").sum(), pl.col("tokens").sum(), pl.col("missing_calls").sum(), pl.col("happened_at").min()
-    )  # fmt: skip
+def totals(policy: "Policy", charges: pl.DataFrame) -> Iterator[tuple[str, str, str, Spent, datetime]]:
+    """(tenant, scope, window) with the sum of these charges there, and the earliest of them."""
+    here = counted(policy, charges).group_by("tenant", "scope", "window")
+    sums = here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens").sum(), pl.col("missing_calls").sum(), pl.col("happened_at").min())
     for tenant, scope, window, usd, tokens, missing, earliest in sums.iter_rows():
-        yield Place(tenant, policy.name, scope, window), Spent(usd or Decimal(0), tokens, missing), earliest
+        yield tenant, scope, window, Spent(usd, tokens, missing), earliest
 
 
 def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossing]:
@@ -101,29 +136,13 @@ def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossi
     here = counted(policy, charges).filter(tenant=place.tenant, scope=place.scope, window=place.window)
     calls = (
         here.group_by("happened_at", "call_id", "run")
-        .agg(pl.col("cost_usd").sum().cast(MONEY), pl.col("tokens").sum(), pl.col("missing_calls").sum())
-        .filter((pl.col("cost_usd") != 0) | (pl.col("tokens") != 0) | (pl.col("missing_calls") != 0))
+        .agg(_NANO.sum().alias("nano_usd"), pl.col("tokens").sum(), pl.col("missing_calls").sum())
+        .filter(pl.any_horizontal(pl.col("nano_usd", "tokens", "missing_calls") != 0))
         .sort("happened_at", "call_id")
-        .with_columns(pl.col("cost_usd", "tokens", "missing_calls").cum_sum())
+        .with_columns(pl.col("nano_usd", "tokens", "missing_calls").cum_sum())
     )
-    return [crossing for threshold in policy.thresholds if (crossing := _crossing(policy, threshold, calls)) is not None]
-
-
-def has_reached(policy: "Policy", percent: int, spent: Spent) -> bool:
-    """Whether spend, assumed cost included, is at a threshold."""
-    return _measure(policy, spent) + assumed(policy, spent) >= threshold_of(policy, percent)
-
-
-def assumed(policy: "Policy", spent: Spent) -> Decimal:
-    """US dollars that the calls without known cost count for; 0 for limits in tokens."""
-    rate = policy.assume_usd_per_call if policy.limit_usd is not None else None
-    return (rate or Decimal(0)) * spent.missing_calls
-
-
-def threshold_of(policy: "Policy", percent: int) -> Decimal:
-    """The part of the limit, in US dollars or tokens."""
-    limit = policy.limit_usd if policy.limit_usd is not None else Decimal(policy.limit_tokens)
-    return limit * percent / 100
+    limit = Limit.of(policy)
+    return [crossing for threshold in policy.thresholds if (crossing := _crossing(policy, limit, threshold, calls)) is not None]
 
 
 def window_at(policy: "Policy", moment: datetime) -> str:
@@ -146,23 +165,16 @@ def bounds(policy: "Policy", window: str) -> tuple[datetime, datetime] | None:
     return tuple(_midnight(day, policy.timezone) for day in (first, after.replace(day=1) if policy.window == "month" else after))
 
 
-def _crossing(policy: "Policy", threshold, calls: pl.DataFrame) -> Crossing | None:
-    rate = policy.assume_usd_per_call if policy.limit_usd is not None else None
-    known = pl.col("cost_usd") if policy.limit_usd is not None else pl.col("tokens").cast(pl.Decimal(38, 9))
-    extra = pl.col("missing_calls") * pl.lit(rate or Decimal(0), pl.Decimal(38, 9))
-    limit = pl.lit(threshold_of(policy, threshold.percent), pl.Decimal(38, 9))
-    reached = calls.filter(known + extra >= limit).head(1)
+def _crossing(policy: "Policy", limit: Limit, threshold: "Threshold", calls: pl.DataFrame) -> Crossing | None:
+    known = pl.col("nano_usd" if limit.in_usd else "tokens")
+    reached = calls.filter((known + pl.col("missing_calls") * limit.assumed_each) * 100 >= limit.amount * threshold.percent).head(1)
     if reached.is_empty():
         return None
     row = reached.row(0, named=True)
-    is_assumed = calls.filter(known >= limit).is_empty()
+    is_assumed = calls.filter(known * 100 >= limit.amount * threshold.percent).is_empty()
     action = min(threshold.action, policy.on_assumed, key=SEVERITY.get) if is_assumed else threshold.action
-    spent = Spent(row["cost_usd"], row["tokens"], row["missing_calls"])
+    spent = Spent(row["nano_usd"], row["tokens"], row["missing_calls"])
     return Crossing(threshold.percent, action, row["happened_at"], spent, row["run"] or UNATTRIBUTED, is_assumed)
-
-
-def _measure(policy: "Policy", spent: Spent) -> Decimal:
-    return spent.usd if policy.limit_usd is not None else Decimal(spent.tokens)
 
 
 def _window(policy: "Policy") -> pl.Expr:

@@ -19,11 +19,6 @@ _RUN_SIGNAL_LASTS = timedelta(days=1)
 _EPOCH = 1
 
 
-def nano(usd: Decimal) -> int:
-    """US dollars -> integer nano dollars, exactly."""
-    return int(usd * NANO)
-
-
 def usd(nano_usd: int | None) -> str | None:
     """Integer nano dollars -> US dollars as a decimal string."""
     return None if nano_usd is None else f"{Decimal(nano_usd) / NANO:.9f}"
@@ -36,7 +31,7 @@ def key_of(incident: Mapping[str, Any]) -> tuple[Place, int]:
 
 def incident(policy: "Policy", place: Place, crossing: Crossing, now: datetime) -> dict[str, Any]:
     """The row of one crossing."""
-    ends = budgets.bounds(policy, place.window)
+    ends, limit = budgets.bounds(policy, place.window), budgets.Limit.of(policy)
     return {
         "id": name_of("inc", place.tenant, place.policy, place.scope, place.window, crossing.percent),
         "tenant": place.tenant,
@@ -47,12 +42,12 @@ def incident(policy: "Policy", place: Place, crossing: Crossing, now: datetime) 
         "action": crossing.action,
         "mode": policy.mode,
         "is_assumed": int(crossing.is_assumed),
-        "limit_nano_usd": None if policy.limit_usd is None else nano(policy.limit_usd),
+        "limit_nano_usd": limit.amount if limit.in_usd else None,
         "limit_tokens": policy.limit_tokens,
         "crossed_at": crossing.crossed_at,
-        "spent_nano_usd": nano(crossing.spent.usd),
+        "spent_nano_usd": crossing.spent.nano_usd,
         "spent_tokens": crossing.spent.tokens,
-        "assumed_nano_usd": nano(budgets.assumed(policy, crossing.spent)),
+        "assumed_nano_usd": limit.assumed_each * crossing.spent.missing_calls,
         "run_id": crossing.run,
         "window_ends_at": ends[1] if ends else None,
         "state": "open",

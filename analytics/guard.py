@@ -12,7 +12,7 @@ import polars as pl
 
 from analytics import budgets, effects
 from analytics.books import Posted
-from analytics.budgets import Place, Spent
+from analytics.budgets import Limit, Place, Spent
 from analytics.control import Control
 from analytics.ledger import Ledger
 from analytics.model import SEVERITY
@@ -32,7 +32,8 @@ class Guard:
         """`delivers` false marks messages as replayed, so that no receiver hears of history."""
         self._ledger, self._control, self._runs, self._signals, self._delivers = ledger, control, runs, signals, delivers
         self._policies = {policy.name: policy for policy in policies}
-        self._spent: dict[Place, Spent] = {}
+        self._limits = {policy.name: Limit.of(policy) for policy in policies}
+        self._spent: dict[str, dict[tuple[str, str, str], Spent]] = {policy.name: {} for policy in policies}
         self._incidents = {effects.key_of(row): row for row in control.all_incidents()}
         self._to_look_at: set[Place] = set()
         self._to_order: dict[tuple[str, str], Run] = {}
@@ -41,15 +42,14 @@ class Guard:
     def catch_up(self, now: datetime) -> None:
         """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
         charges = self._ledger.query("queries/budget_charges")
-        touched = self._take(charges)
-        self._to_look_at = {place for place, earliest in touched if self._is_open_question(place, earliest)}
+        self._to_look_at = self._take(charges)
         missed = charges.filter(pl.col("commit_no") > self._control.cursor())
         self._arrive(self._runs.calling(missed, now))
         self.act(now)
 
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""
-        self._to_look_at |= {place for place, earliest in self._take(posted.charges) if self._is_open_question(place, earliest)}
+        self._to_look_at |= self._take(posted.charges)
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
             self._arrive(self._runs.arriving(posted, now))
@@ -73,25 +73,33 @@ class Guard:
         self._ordered |= {(signal["tenant"], signal["run_id"], signal["incident_id"]) for signal in signals}
         self._to_look_at, self._to_order = set(), {}
 
-    def _take(self, charges: pl.DataFrame) -> list[tuple[Place, datetime]]:
-        """Adds charges to the totals; the places they touch, with the earliest of them."""
-        touched = []
-        for policy in self._policies.values():
-            for place, spent, earliest in budgets.totals(policy, charges):
-                self._spent[place] = self._spent.get(place, Spent()).plus(spent)
-                touched.append((place, earliest))
-        return touched
+    def _take(self, charges: pl.DataFrame) -> set[Place]:
+        """Adds charges to the totals; the places that want a look now."""
+        if charges.is_empty():
+            return set()
+        places = {place for place, _ in self._incidents}
+        found = set()
+        for name, policy in self._policies.items():
+            limit, spent = self._limits[name], self._spent[name]
+            lowest = limit.percents[0]
+            for tenant, scope, window, more, earliest in budgets.totals(policy, charges):
+                key = (tenant, scope, window)
+                spent[key] = now = spent[key].plus(more) if key in spent else more
+                place = Place(tenant, name, scope, window)
+                if (limit.has_reached(lowest, now) or place in places) and self._is_open_question(place, now, earliest):
+                    found.add(place)
+        return found
 
     def _arrive(self, runs: Iterable[Run]) -> None:
         self._to_order |= {(run.tenant, run.run): run for run in runs}
 
-    def _is_open_question(self, place: Place, earliest: datetime) -> bool:
+    def _is_open_question(self, place: Place, spent: Spent, earliest: datetime) -> bool:
         """Whether an incident there may begin, move, change or go."""
-        policy, spent = self._policies[place.policy], self._spent[place]
-        for threshold in policy.thresholds:
-            incident = self._incidents.get((place, threshold.percent))
+        limit = self._limits[place.policy]
+        for percent in limit.percents:
+            incident = self._incidents.get((place, percent))
             stands = incident is not None and incident["state"] == "open"
-            if stands != budgets.has_reached(policy, threshold.percent, spent):
+            if stands != limit.has_reached(percent, spent):
                 return True
             if stands and (earliest <= incident["crossed_at"] or incident["is_assumed"]):
                 return True

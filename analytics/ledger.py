@@ -27,7 +27,7 @@ _CONFIG = {
     "autoload_known_extensions": "false",
     "allow_unsigned_extensions": "false",
     "memory_limit": "600MB",
-    "threads": "2",
+    "threads": "1",
 }
 _WAL_BYTES = 96_000_000  # checkpoint at this size at the latest: 228 MB take 4 s to recover
 

@@ -63,8 +63,10 @@ class Runs:
         """Takes in one commit."""
         ended = self._ended(posted.records)
         going = posted.records.join(ended, on=["tenant", "run"], how="anti")
-        for run in self.arriving(Posted(posted.commit_no, going, posted.charges.join(going, on=["tenant", "run"], how="semi"), 0, 0), now):
-            self._merge(run)
+        if going.height:
+            charges = posted.charges.join(going, on=["tenant", "run"], how="semi")
+            for run in self.arriving(Posted(posted.commit_no, going, charges, repeated=0, revised=0), now):
+                self._merge(run)
         for key in ended.iter_rows():
             self._running.pop(key, None)
 

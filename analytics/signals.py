@@ -17,6 +17,10 @@ class Signals:
         self._listeners: list[Callable[[], None]] = []
         self._runs = {(row["tenant"], row["run_id"]) for row in control.unanswered(now)}
 
+    def any_open(self) -> bool:
+        """Whether any run may have something to obey."""
+        return bool(self._runs)
+
     def issued(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """New signals are in the control store: everybody who waits looks again."""
         with self._lock:

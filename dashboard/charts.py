@@ -13,9 +13,13 @@ from dashboard import money
 MOST_SERIES = 8
 OTHER = "other"
 ALARM = "#e5484d"
-"""Limits and crossings; readable on a light and on a dark page."""
+"""Limits, crossings and failures; this and the next are readable on a light and on a dark page."""
+QUIET = "#7c8799"
+"""Words beside a mark."""
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
 """Kinds of steps in the order of the colours: what is charged first, what only encloses in grey."""
+_PADDING = {"left": 0, "right": 8, "top": 4, "bottom": 4}
+_CLOCK = {"seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", "date": "%-d %b", "day": "%-d %b", "week": "%-d %b", "month": "%b %Y"}
 _USD = alt.Axis(format="$,.4~f", tickCount=5, domain=False)
 
 
@@ -62,7 +66,7 @@ def spend_per_day(frame: pl.DataFrame, dimension: str) -> alt.Chart:
             description="says:N",
             tooltip=[alt.Tooltip("day:N", title="Day"), alt.Tooltip(f"{dimension}:N", title=dimension.capitalize()), alt.Tooltip("text:N", title="Cost")],
         )
-        .properties(height=260)
+        .properties(height=260, padding=_PADDING)
     )
 
 
@@ -82,7 +86,7 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
             description="says:N",
             tooltip=[alt.Tooltip("loop:N", title="Loop"), alt.Tooltip("role:N", title="Role"), alt.Tooltip("text:N", title="Cost")],
         )
-        .properties(height=260)
+        .properties(height=260, padding=_PADDING)
     )
 
 
@@ -97,11 +101,11 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
         start=_seconds(pl.col("started_at"), origin),
         end=_seconds(pl.col("ended_at").fill_null(latest), origin),
         kind=pl.when(pl.col("kind").is_in(KINDS)).then("kind").otherwise(pl.lit(OTHER)),
-        cost=pl.when("counts").then("text"),
-        failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))),
+        cost=pl.when("counts").then("text").otherwise(pl.lit("")),
+        failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))).otherwise(pl.lit("")),
         says=pl.format("step {}, {}: {}", "step", "name", "text"),
     )
-    axis = alt.Axis(labelAlign="left", labelPadding=300, labelLimit=290, domain=False, ticks=False)
+    axis = alt.Axis(labelAlign="left", labelPadding=300, labelLimit=290, labelOverlap=False, domain=False, ticks=False)
     rows = alt.Chart(bars).encode(y=alt.Y("label:N", sort=None, title=None, axis=axis))
     spans = rows.mark_bar(height=10).encode(
         x=alt.X("start:Q", title="seconds since the run began"),
@@ -110,9 +114,9 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
         description="says:N",
         tooltip=[alt.Tooltip("name:N", title="Step"), alt.Tooltip("kind:N", title="Kind"), alt.Tooltip("cost:N", title="Cost")],
     )
-    beside = rows.encode(x="end:Q").mark_text(align="left", dx=5)
-    costs, failures = beside.encode(text="cost:N"), beside.mark_text(align="left", dx=5, color=ALARM).encode(text="failure:N")
-    return (spans + costs + failures).properties(height=20 * bars.height)
+    beside = rows.encode(x="end:Q")
+    costs, failures = (beside.mark_text(align="left", dx=5, color=colour).encode(text=text) for colour, text in ((QUIET, "cost:N"), (ALARM, "failure:N")))
+    return alt.layer(spans, costs, failures).properties(height=20 * bars.height + 80, padding=_PADDING)
 
 
 def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
@@ -122,7 +126,7 @@ def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
     """
     charged = steps.filter("counts", pl.col("cost_usd").is_not_null()).sort("ended_at")
     so_far = charged.select(pl.col("ended_at").alias("at"), pl.col("cost_usd").cum_sum())
-    return alt.layer(_area(mark(so_far)), *_crossed(crossings)).properties(height=200)
+    return alt.layer(_area(mark(so_far)), *_crossed(crossings)).properties(height=180, padding=_PADDING)
 
 
 def burn(points: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
@@ -132,13 +136,13 @@ def burn(points: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
     """
     spent = mark(points, "spent_usd").select("mark", "text", at="happened_at")
     limit = points.select("limit_usd").drop_nulls().head(1)
-    return alt.layer(_area(spent), _limit(limit), *_crossed(crossings)).properties(height=260)
+    return alt.layer(_area(spent), _limit(limit), *_crossed(crossings)).properties(height=260, padding=_PADDING)
 
 
 def _area(points: pl.DataFrame) -> alt.Chart:
     says = pl.format("{}: {}", pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S"), "text")
     return (
-        alt.Chart(points.with_columns(says=says))
+        alt.Chart(points.with_columns(_utc("at"), says=says))
         .mark_area(interpolate="step-after", line=True, opacity=0.15)
         .encode(x=_time("at"), y=alt.Y("mark:Q", title=None, axis=_USD), tooltip=alt.Tooltip("says:N", title="Spent"))
     )
@@ -152,14 +156,19 @@ def _limit(limit: pl.DataFrame) -> alt.Chart:
 
 def _crossed(crossings: pl.DataFrame) -> Iterable[alt.Chart]:
     says = pl.format("{}% {}", "threshold", "action")
-    for row, crossing in enumerate(crossings.sort("crossed_at").select("crossed_at", "policy", says=says).iter_slices(1)):
+    for row, crossing in enumerate(crossings.sort("crossed_at").select(_utc("crossed_at"), "policy", says=says).iter_slices(1)):
         at = alt.Chart(crossing).encode(x=_time("crossed_at"), tooltip=["policy:N", "says:N"], description="says:N")
         yield at.mark_rule(color=ALARM)
         yield at.mark_text(color=ALARM, align="right", dx=-5, y=8 + 14 * row).encode(text="says:N")
 
 
 def _time(field: str) -> alt.X:
-    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(grid=False, format="%-d %b %H:%M", labelOverlap=True))
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(grid=False, format=_CLOCK, labelOverlap=True))
+
+
+def _utc(field: str) -> pl.Expr:
+    """The field with its zone: a browser takes a time without one for its own."""
+    return pl.col(field).dt.replace_time_zone("UTC")
 
 
 def _seconds(moment: pl.Expr, origin: datetime) -> pl.Expr:
@@ -172,4 +181,4 @@ def _coloured(dimension: str, names: pl.Series) -> alt.Color:
 
 
 def _legend(values: list[str]) -> alt.Legend:
-    return alt.Legend(title=None, values=values, orient="bottom", columns=5, labelLimit=180, offset=6, padding=0)
+    return alt.Legend(title=None, values=values, orient="top", columns=5, labelLimit=180, offset=8, padding=0)

@@ -8,31 +8,29 @@ import streamlit as st
 from dashboard import charts, money
 
 
-def draw(total: dict[str, Any], days: pl.DataFrame, running: pl.DataFrame, budgets: pl.DataFrame) -> None:
-    """One row of figures: `total` is the one row of `spend`, `days` the same by day, `running` the runs that go on."""
+def draw(total: dict[str, Any], days: pl.DataFrame, roles: pl.DataFrame, running: pl.DataFrame, budgets: pl.DataFrame) -> None:
+    """The figures: `total` is the one row of `spend`, `days` and `roles` the same by day and role, `running` the runs that go on."""
     missing = total["unknown_calls"] + total["unpriced_calls"]
-    breached = budgets.filter(state="breached")
-    with st.grid(5, min_column_width=190):
-        _figure("Spend, at least" if missing else "Spend", money.usd(total["cost_usd"]), _left_out(total), charts.trend(days, "cost_usd"))
-        _figure("Calls", f"{total['calls']:,}", _tokens(total), charts.trend(days, "calls"))
-        _figure("Priced", money.share(total["calls"] - missing, total["calls"]), f"{total['calls'] - missing:,} of {total['calls']:,} calls")
-        _figure("Running now", _counted(running.height, "run"), f"of {_counted(running['loop'].n_unique(), 'loop')}")
-        _figure("Budgets breached", f"{breached.height} of {budgets.height}", ", ".join(breached["policy"].unique(maintain_order=True)) or "none")
+    counted = total["calls"] - missing
+    breached = budgets.filter(state="breached")["policy"].unique(maintain_order=True)
+    large, small = st.columns([2, 3])
+    with large, st.container(border=True, height="stretch"):
+        left_out = money.floor(total["unknown_calls"], total["unpriced_calls"]) or "every call priced"
+        figure("Spend, at least" if missing else "Spend", money.usd(total["cost_usd"]), left_out, charts.trend(days, "cost_usd"), border=False)
+        st.caption(" · ".join(f"{role['role']} {money.usd(role['cost_usd'])}" for role in roles.iter_rows(named=True)))
+    with small, st.grid(2, min_column_width=170):
+        figure("Calls", f"{total['calls']:,}", f"{money.tokens(total['input_tokens'])} tokens in, {money.tokens(total['output_tokens'])} out")
+        figure("Priced", money.share(counted, total["calls"]), f"{counted:,} of {total['calls']:,} calls")
+        figure("Running now", _counted(running.height, "run"), f"of {_counted(running['loop'].n_unique(), 'loop')}")
+        figure("Policies breached", f"{len(breached)} of {budgets['policy'].n_unique()}", ", ".join(breached) or "none in this period")
 
 
-def _figure(label: str, value: str, beside: str, trend: list[float] | None = None) -> None:
+def figure(label: str, value: str, beside: str, trend: list[float] | None = None, border: bool = True) -> None:
+    """A figure with what qualifies it, and how it came about day by day."""
+    drawn = trend if trend and len(trend) > 1 else None
     st.metric(
-        label, value, beside, delta_color="off", delta_arrow="off", border=True, height="stretch",
-        chart_data=trend if trend and len(trend) > 1 else None, chart_type="bar",
-    )  # fmt: skip
-
-
-def _left_out(total: dict[str, Any]) -> str:
-    return money.floor(total["unknown_calls"], total["unpriced_calls"]) or "every call priced"
-
-
-def _tokens(total: dict[str, Any]) -> str:
-    return f"{money.tokens(total['input_tokens'])} tokens in, {money.tokens(total['output_tokens'])} out"
+        label, value, beside, delta_color="off", delta_arrow="off", border=border, height="stretch", chart_data=drawn, chart_type="bar"
+    )
 
 
 def _counted(count: int, noun: str) -> str:

@@ -44,8 +44,8 @@ def duration(ms: int | None) -> str:
 
 def floor(unknown_calls: int, unpriced_calls: int) -> str:
     """What a total leaves out; empty when it leaves out nothing."""
-    parts = [f"{unknown_calls:,} without usage"] * bool(unknown_calls) + [f"{unpriced_calls:,} without a price"] * bool(unpriced_calls)
-    return " and ".join(parts)
+    parts = [f"{count:,} calls without {what}" for count, what in ((unknown_calls, "usage"), (unpriced_calls, "a price")) if count]
+    return ", ".join(parts)
 
 
 def column(label: str, digits: int = 4, **options):

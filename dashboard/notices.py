@@ -1,9 +1,10 @@
 """What a page says about itself: how fresh it is, and what to do when it has nothing to show."""
 
+import polars as pl
 import streamlit as st
 
-from dashboard import data, filters
-from dashboard.tables import clock
+from dashboard import data, filters, money
+from dashboard.tables import clock, picked, table
 
 
 def title(name: str, ledger: data.Answer) -> None:
@@ -58,3 +59,35 @@ def no_policies() -> None:
         language="yaml",
     )
     st.stop()
+
+
+def incidents(found: pl.DataFrame) -> None:
+    """Limits that were crossed; a click opens the run whose call crossed."""
+    st.markdown("**Incidents**, UTC")
+    if found.is_empty():
+        st.caption("No limit was crossed in this period.")
+        return
+    columns = [
+        "crossed_at", "policy", "scope", "window", "threshold", "action", "mode", "spent_usd", "limit_usd", "assumed_usd", "state", "run",
+        "signals", "delivered", "acknowledged", "messages_delivered",
+    ]  # fmt: skip
+    _opens(found, columns, "Limits that were crossed, newest first", money.NOTHING)
+
+
+def orders(found: pl.DataFrame) -> None:
+    """Orders to runs and what became of them; a click opens the run."""
+    st.markdown("**Orders**, UTC")
+    if found.is_empty():
+        st.caption("No run has been ordered anything.")
+        return
+    columns = [
+        "issued_at", "run", "loop", "action", "state", "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at",
+        "spend_after_delivery_usd", "reason",
+    ]  # fmt: skip
+    _opens(found, columns, "Orders to runs, newest first")
+
+
+def _opens(found: pl.DataFrame, columns: list[str], alt: str, *unknown: str) -> None:
+    row = picked(table(found, columns, alt, *unknown, on_select="rerun", selection_mode=["single-row", "single-cell"], key=alt))
+    if row is not None:
+        st.switch_page("app_pages/runs.py", query_params={"run": found["run"][row]})

@@ -23,7 +23,7 @@ def command(collector_url: str, port: int, address: str = "127.0.0.1") -> list[s
     """
     options = {"server.port": port, "server.address": address, **_OPTIONS}
     flags = [f"--{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", f"{_HERE / 'streamlit_app.py'}", *flags, "--", collector_url]
+    return [sys.executable, "-P", "-m", "streamlit", "run", f"{_HERE / 'streamlit_app.py'}", *flags, "--", collector_url]
 
 
 def environment(collector_url: str, token: str | None = None) -> dict[str, str]:

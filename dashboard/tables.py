@@ -1,4 +1,4 @@
-"""Tables: the words over each column, and how a cell reads. Numbers stay numbers, so that a table sorts by what it shows."""
+"""Tables: the words over each column, and how a cell reads. Measures stay numbers, so that a table sorts by what it shows."""
 
 from datetime import datetime
 
@@ -8,67 +8,71 @@ import streamlit as st
 
 from dashboard import money
 
-_Text, _Number = st.column_config.TextColumn, st.column_config.NumberColumn
+_Number = st.column_config.NumberColumn
+_COLOURS = {
+    "running": "blue", "ended": "gray",
+    "ok": "green", "warned": "orange", "breached": "red",
+    "open": "red", "withdrawn": "gray",
+    "pending": "orange", "delivered": "blue", "acknowledged": "blue", "confirmed": "green", "expired": "gray", "superseded": "gray", "ignored": "red",
+    "warn": "orange", "pause": "orange", "stop": "red", "kill": "red", "resume": "green",
+    "registered and seen": "green", "registered, silent": "gray", "unregistered": "orange",
+}  # fmt: skip
+_BADGES = ("state", "status", "action", "last_action")
+
+
+def badge(label: str):
+    """A column whose words have a colour; the word says everything that the colour says."""
+    return st.column_config.MultiselectColumn(label, options=list(_COLOURS), color=list(_COLOURS.values()))
+
 
 COLUMNS = {
+    "acknowledged": _Number("Acknowledged", format="localized"),
     "acknowledged_at": "Acknowledged",
-    "action": "Action",
+    "action": badge("Action"),
     "agent": "Agent",
     "agents": "Agents",
     "assumed_usd": money.column("Assumed", 2, help="What calls without known cost count for under this policy."),
-    "cache_read_tokens": _Number("Cache read", format="compact"),
-    "cache_write_tokens": _Number("Cache write", format="compact"),
     "calls": _Number("Calls", format="localized"),
     "checker_usd": money.column("Checker"),
     "confirmed_at": "Confirmed",
     "cost_usd": money.column("Cost", help="What is priced: a floor while calls are without usage or price."),
-    "counts": "Counted",
     "crossed_at": "Crossed",
+    "delivered": _Number("Delivered", format="localized"),
     "delivered_at": "Delivered",
     "delivered_by": "By",
-    "duration_ms": _Number("Duration", format="compact"),
-    "ended_at": "Ended",
+    "duration_ms": _Number("Duration", format="%,.1f s"),
     "first_seen": "First seen",
-    "input_tokens": _Number("Input", format="compact", help="Tokens, cached ones included."),
+    "input_tokens": _Number("Input", format="compact", width=75, help="Tokens, cached ones included."),
     "issued_at": "Issued",
-    "kind": "Kind",
-    "last_action": "Last order",
+    "last_action": badge("Last order"),
     "last_seen": "Last seen",
     "limit_tokens": _Number("Limit, tokens", format="compact"),
     "limit_usd": money.column("Limit", 2),
     "loop": "Loop",
     "maker_usd": money.column("Maker"),
-    "messages_delivered": "Messages",
-    "missing_calls": _Number("Unknown cost", help="Calls without usage or without a price."),
+    "messages_delivered": _Number("Messages", help="Alerts that reached their channel."),
+    "missing_calls": _Number("Unknown", help="Calls without usage or without a price."),
     "mode": "Mode",
-    "model": "Model",
     "models": "Models",
-    "name": _Text("Step", pinned=True),
-    "output_tokens": _Number("Output", format="compact", help="Tokens, reasoning included."),
+    "output_tokens": _Number("Output", format="compact", width=75, help="Tokens, reasoning included."),
     "owner": "Owner",
-    "percent": st.column_config.ProgressColumn("Used", format="%.1f%%", max_value=100, width="medium"),
-    "policy": _Text("Policy", pinned=True),
-    "price_set": "Price",
+    "percent": st.column_config.ProgressColumn("Used", format="%.1f%%", max_value=100, width=180),
+    "policy": "Policy",
     "reason": "Why",
-    "reasoning_tokens": _Number("Reasoning", format="compact"),
-    "role": "Role",
-    "run": _Text("Run", pinned=True),
+    "run": "Run",
     "runs": _Number("Runs", format="localized"),
     "schedule": "Schedule",
     "scope": "Scope",
-    "signals": "Orders",
+    "signals": _Number("Orders", format="localized"),
     "spend_after_delivery_usd": money.column("Spent after", help="On calls of the run that ended after the order was delivered."),
     "spent_tokens": _Number("Spent, tokens", format="compact"),
     "spent_usd": money.column("Spent", 2),
     "started_at": "Started",
-    "state": "State",
-    "status": "Status",
-    "step": "#",
+    "state": badge("State"),
+    "status": badge("Status"),
     "steps": _Number("Steps", format="localized"),
     "team": "Team",
-    "threshold": _Number("Threshold", format="%d%%"),
-    "tool": "Tool",
-    "unpriced_reason": "No price because",
+    "threshold": _Number("At", format="%d%%"),
     "user": "User",
     "window": "Window",
     "window_ends_at": "Ends",
@@ -80,21 +84,26 @@ def clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def table(frame: pl.DataFrame, columns: list[str], alt: str, **options):
-    """Draws these columns of a report; answers as st.dataframe does."""
-    return st.dataframe(
-        readable(frame.select(columns)), hide_index=True, column_config=COLUMNS, placeholder=money.UNKNOWN, alt=alt, **options
-    )
+def table(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options):
+    """Draws these columns of a report; answers as st.dataframe does. `unknown` is what a missing number reads."""
+    cells = readable(frame.select(columns))
+    return st.dataframe(cells, hide_index=True, column_config=COLUMNS, placeholder=unknown, alt=alt, **options)
 
 
 def readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Times as text, lists joined, milliseconds as durations. What did not happen reads `–`, so that only measures can be unknown."""
+    """Times as text, lists joined, durations in seconds. Words that are missing read `–`: only numbers can be unknown."""
     return frame.with_columns(
         cs.datetime().dt.strftime("%Y-%m-%d %H:%M:%S").fill_null(money.NOTHING),
-        cs.string().fill_null(money.NOTHING),
+        (cs.string() - cs.by_name(_BADGES, require_all=False)).fill_null(money.NOTHING),
         cs.by_dtype(pl.List(pl.String)).list.join(", "),
-        cs.matches("_ms$").cast(pl.Duration("ms")),
-    )
+        cs.matches("_ms$") / 1000,
+    ).with_columns(pl.concat_list(pl.col(name)).list.drop_nulls() for name in _BADGES if name in frame.columns)
+
+
+def picked(event) -> int | None:
+    """The row that was clicked in a table with selections, by its box or any of its cells."""
+    rows = event.selection.rows or [row for row, _ in event.selection.cells]
+    return rows[0] if rows else None
 
 
 def by_role(spent: pl.DataFrame) -> pl.DataFrame:
@@ -105,9 +114,3 @@ def by_role(spent: pl.DataFrame) -> pl.DataFrame:
         absent = loops.join(theirs, on="loop", how="anti").select("loop", pl.lit(0).cast(theirs.schema[f"{role}_usd"]).alias(f"{role}_usd"))
         loops = loops.join(pl.concat([theirs, absent]), on="loop")
     return loops
-
-
-def picked(event) -> int | None:
-    """The row that was clicked in a table with selections, by its box or any of its cells."""
-    rows = event.selection.rows or [row for row, _ in event.selection.cells]
-    return rows[0] if rows else None

@@ -27,7 +27,7 @@ class Intake:
     def __init__(self, pipeline: Pipeline, queue_bytes: int = _QUEUE_BYTES):
         self._pipeline, self._queue_bytes = pipeline, queue_bytes
         self._waiting: queue.SimpleQueue = queue.SimpleQueue()
-        self._decoded: queue.Queue = queue.Queue(maxsize=2)
+        self._decoded: queue.Queue = queue.Queue(maxsize=1)
         self._bytes = 0
         self._threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in (self._decode, self._commit)]
 
@@ -75,16 +75,17 @@ class Intake:
             self._loop.call_soon_threadsafe(self._answer, batch, answers)
 
     def _batch(self) -> tuple[list, bool]:
-        """The next requests: what comes within the linger, up to so many bytes; and whether the end has come."""
+        """The next requests: what comes within the linger or until the committer is free, up to so many bytes; and whether the end has come."""
         first = self._waiting.get()
         if first is _END:
             return [], True
         batch, size, until = [first], len(first[0].body), time.monotonic() + _LINGER
-        while size < _BATCH_BYTES:
+        # While the committer is busy with an earlier batch, more company costs nobody anything.
+        while size < _BATCH_BYTES and (time.monotonic() < until or not self._decoded.empty()):
             try:
-                item = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+                item = self._waiting.get(timeout=_LINGER)
             except queue.Empty:
-                break
+                continue
             if item is _END:
                 return batch, True
             batch.append(item)

@@ -138,13 +138,14 @@ class Pipeline:
             _LOG.exception("the guard could not act on commit %d", posted.commit_no)
 
     def _answers(self, part: Decoded) -> dict[Request, Answer]:
+        rejected = dict(zip(part.requests, part.arrivals.rejected.tolist(), strict=True))
+        if not self.signals.any_open():
+            return {request: Answer(count) for request, count in rejected.items()}
         runs = part.arrivals.records.select("body", "run").drop_nulls().unique()
         found = self._pending(part.requests[0].tenant, runs["run"].unique().to_list())
-        of_body = {body: set(names) for body, names in runs.group_by("body").agg("run").iter_rows()} if found else {}
-        return {
-            request: Answer(int(part.arrivals.rejected[body]), tuple(row for row in found if row["run_id"] in of_body.get(body, ())))
-            for body, request in enumerate(part.requests)
-        }
+        named = {body: set(names) for body, names in runs.group_by("body").agg("run").iter_rows()}
+        signals = [tuple(row for row in found if row["run_id"] in named.get(body, ())) for body in range(len(part.requests))]
+        return {request: Answer(rejected[request], signals[body]) for body, request in enumerate(part.requests)}
 
     def _pending(self, tenant: str, runs: list[str]) -> list[dict]:
         """What these runs have still to obey; nothing while the control store cannot say, for the OK goes out all the same."""

@@ -34,7 +34,7 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     }
     rows = []
     for policy in sources.config.policies:
-        places = [(place, spent) for place, spent, _ in rules.totals(policy, charges)]
+        places = [(Place(tenant, policy.name, scope, window), spent) for tenant, scope, window, spent, _ in rules.totals(policy, charges)]
         rows += [
             _row(policy, place, spent, standing.get((place.policy, place.scope, place.window)))
             for place, spent in places or [_nothing(policy, question.tenant, sources)]
@@ -51,9 +51,9 @@ def _nothing(policy, tenant: str, sources: Sources) -> tuple[Place, Spent]:
 
 def _row(policy, place: Place, spent: Spent, action: str | None) -> tuple:
     start, end = rules.bounds(policy, place.window) or (None, None)
-    assumed = rules.assumed(policy, spent)
-    used = spent.usd + assumed if policy.limit_usd is not None else Decimal(spent.tokens)
-    percent = (100 * used / rules.threshold_of(policy, 100)).quantize(Decimal("0.01"))
+    limit = rules.Limit.of(policy)
+    assumed = Decimal(limit.assumed_each * spent.missing_calls).scaleb(-9)
+    percent = (100 * Decimal(limit.used(spent)) / limit.amount).quantize(Decimal("0.01"))
     state = "breached" if percent >= 100 else "warned" if action else "ok"
     limits = (policy.limit_usd, policy.limit_tokens)
     figures = (spent.usd, spent.tokens, assumed, spent.missing_calls, percent)

@@ -1,41 +1,36 @@
 """Each budget against its spend, what crossed, and what was ordered."""
 
+import polars as pl
 import streamlit as st
 
-from dashboard import charts, data, filters, notices
+from dashboard import charts, data, filters, money, notices
 from dashboard.tables import picked, table
 
-period = {word: filters.chosen().get(word) for word in ("from", "to")}
-budgets = data.report("budgets", **period).rows
-if budgets.is_empty():
+found = data.report("budgets", limit=1000, **filters.chosen()).rows
+if found.is_empty():
     notices.no_policies()
 
-columns = [
-    "policy", "scope", "window", "state", "percent", "spent_usd", "limit_usd", "assumed_usd", "missing_calls", "spent_tokens", "limit_tokens",
-    "action", "mode", "window_ends_at",
-]  # fmt: skip
-row = picked(table(budgets, columns, "Budgets, fullest first", on_select="rerun", selection_mode="single-row-required"))
+# A limit for each run has as many rows as there are runs; of those only the ones near their limit are news.
+quiet = found.filter(pl.col("window") == "run", pl.col("state") == "ok")
+notable = found.join(quiet, on=["policy", "scope", "window"], how="anti", maintain_order="left")
+budgets = found
+if notable.height not in (0, found.height):
+    views = {f"{notable.height} budgets": notable, f"With {quiet.height:,} runs within their limit": found}
+    budgets = views[st.segmented_control("Budgets", views, default=next(iter(views)), required=True, label_visibility="collapsed")]
+
+columns = ["policy", "scope", "window", "state", "percent", "spent_usd", "limit_usd", "assumed_usd", "missing_calls", "action", "mode", "window_ends_at"]
+if budgets["limit_tokens"].count():
+    columns[7:7] = ["spent_tokens", "limit_tokens"]
+row = picked(table(budgets, columns, "Budgets, fullest first", money.NOTHING, on_select="rerun", selection_mode="single-row-required"))
 one = budgets.row(row or 0, named=True)
 here = {word: one[word] for word in ("policy", "scope", "window")}
-incidents = data.report("incidents", **period).rows
+incidents = data.report("incidents", **filters.chosen()).rows
 
+st.markdown(f"**{one['policy']}** for {one['scope'] or 'nobody yet'}, {one['window']}: spend against the limit, UTC")
 points = data.report("budget_burn", **here).rows
-st.markdown(f"**{one['policy']}**, {one['scope']}, {one['window']}: spend against its limit, UTC")
 if points.is_empty():
-    st.caption("Nothing was spent under this budget in its window.")
+    st.caption("Nothing has been spent under this budget in its window.")
 else:
     st.altair_chart(charts.burn(points, incidents.filter(state="open", **here)), alt=f"Spend under {one['policy']} against its limit")
-
-st.markdown("**Incidents**")
-columns = [
-    "crossed_at", "policy", "scope", "window", "threshold", "action", "mode", "spent_usd", "limit_usd", "assumed_usd", "is_assumed", "state",
-    "run", "signals", "delivered", "acknowledged", "messages_delivered",
-]  # fmt: skip
-table(incidents, columns, "Limits that were crossed, newest first")
-
-st.markdown("**Orders**")
-columns = [
-    "issued_at", "run", "loop", "action", "state", "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at",
-    "spend_after_delivery_usd", "policy", "scope", "reason", "expires_at",
-]  # fmt: skip
-table(data.report("signals", limit=200).rows, columns, "Orders to runs, newest first")
+notices.incidents(incidents)
+notices.orders(data.report("signals", limit=200).rows)

@@ -13,10 +13,10 @@ total = data.report("spend", **chosen)
 if total.rows.is_empty():
     notices.nothing_here("calls")
 
-days = data.report("spend", by="day", **chosen).rows
+days, roles = (data.report("spend", by=by, **chosen).rows for by in ("day", "role"))
 lately = (total.now - timedelta(minutes=16)).replace(second=0, microsecond=0)
 running = data.report("runs", **chosen | {"from": lately.isoformat()}).rows.filter(state="running")
-headline.draw(total.rows.row(0, named=True), days, running, data.report("budgets", **period).rows)
+headline.draw(total.rows.row(0, named=True), days, roles, running, data.report("budgets", **period).rows)
 
 per_day, per_loop = st.columns([3, 2])
 with per_day, st.container(border=True, height="stretch"):
@@ -27,10 +27,10 @@ with per_day, st.container(border=True, height="stretch"):
         )
     st.altair_chart(charts.spend_per_day(data.report("spend", by=f"day,{by}", **chosen).rows, by), alt=f"Spend per day, stacked by {by}")
 
-roles = data.report("spend", by="loop,role", **chosen).rows
+shares = data.report("spend", by="loop,role", **chosen).rows
 with per_loop, st.container(border=True, height="stretch"):
     st.markdown("**Spend by loop**, maker and checker apart")
-    st.altair_chart(charts.spend_by_loop(roles), alt="Spend by loop, stacked by role")
+    st.altair_chart(charts.spend_by_loop(shares), alt="Spend by loop, stacked by role")
 
 view = st.segmented_control(
     "Table", ["Loops by spend", "Inventory"], default="Loops by spend", required=True, key="view", bind="query-params", label_visibility="collapsed"
@@ -40,6 +40,6 @@ if view == "Inventory":
     known = ["loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "first_seen", "last_seen"]
     table(inventory, known, "Every loop: registered, silent or unregistered")
 else:
-    loops = data.report("spend", by="loop", **chosen).rows.join(by_role(roles), on="loop")
+    loops = data.report("spend", by="loop", **chosen).rows.join(by_role(shares), on="loop")
     dear = ["loop", "team", "runs", "calls", "cost_usd", "maker_usd", "checker_usd", "input_tokens", "output_tokens", "last_seen"]
     table(loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left"), dear, "Loops by spend")

@@ -14,6 +14,7 @@ def settle(said: pl.DataFrame) -> pl.DataFrame:
     Whether the reported input includes cached tokens is decided by the reported total if there is one, else by what the dialect
     declares, unless the input is smaller than its own cached part. A bucket is null when nobody reported it.
     """
+    has_usage = _INPUT.is_not_null() | _OUTPUT.is_not_null()
     totalled = _TOTAL.is_not_null() & _INPUT.is_not_null() & _OUTPUT.is_not_null() & (_CACHE > 0)
     inclusive_by_total = totalled & (_TOTAL == _INPUT + _OUTPUT)
     exclusive_by_total = totalled & (_TOTAL == _INPUT + _OUTPUT + _CACHE)
@@ -23,16 +24,12 @@ def settle(said: pl.DataFrame) -> pl.DataFrame:
     write = pl.coalesce("cache_write_total", pl.col("cache_write_5m_tokens") + pl.col("cache_write_1h_tokens").fill_null(0))
     split = pl.col("cache_write_5m_tokens").fill_null(0) + pl.col("cache_write_1h_tokens").fill_null(0)
     apart = pl.col("reasoning_tokens") > _OUTPUT  # more reasoning than output: the output cannot include it
-    settled = (
-        said.with_columns(has_usage=_INPUT.is_not_null() | _OUTPUT.is_not_null())
-        .with_columns(
-            input_uncached_tokens=pl.when(exclusive).then(_INPUT).otherwise(_INPUT - _CACHE),
-            cache_write_tokens=pl.max_horizontal(write - split, pl.when(write.is_not_null()).then(0)),
-            output_text_tokens=pl.when(apart).then(_OUTPUT).otherwise(_OUTPUT - pl.col("reasoning_tokens").fill_null(0)),
-            usage_settled=pl.when("has_usage").then(pl.when(derived).then(pl.lit("derived")).otherwise(pl.lit("exact"))),
-        )
-        .with_columns(pl.when("has_usage").then(pl.col(bucket)).alias(bucket) for bucket in BUCKETS)
-    )
+    settled = said.with_columns(
+        input_uncached_tokens=pl.when(exclusive).then(_INPUT).otherwise(_INPUT - _CACHE),
+        cache_write_tokens=pl.max_horizontal(write - split, pl.when(write.is_not_null()).then(0)),
+        output_text_tokens=pl.when(apart).then(_OUTPUT).otherwise(_OUTPUT - pl.col("reasoning_tokens").fill_null(0)),
+        usage_settled=pl.when(has_usage).then(pl.when(derived).then(pl.lit("derived")).otherwise(pl.lit("exact"))),
+    ).with_columns(pl.when("has_usage").then(pl.col(bucket)).alias(bucket) for bucket in BUCKETS)
     return settled.drop(
         "has_usage", "reported_input", "reported_output", "reported_total", "cache_write_total", "input_includes_cache", "output", "word"
     )

@@ -1,0 +1,121 @@
+"""One run: its facts, its orders, and every step."""
+
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import charts, data, money
+from dashboard.headline import figure
+from dashboard.tables import clock, table
+
+_ENCLOSING = ("other", "chain")
+_MOST_DRAWN = 400
+
+
+def draw(run: str) -> None:
+    """The whole page of one run, named as in the read API."""
+    if st.button("All runs", icon=":material/arrow_back:", type="tertiary"):
+        del st.query_params["run"]
+        st.rerun()
+    found = data.report("runs", run=run).rows
+    if found.is_empty():
+        st.warning(f"The ledger knows no run `{run}`.")
+        return
+    _facts(found.row(0, named=True))
+    _orders(run)
+    steps = _chosen(data.report("run_trace", run=run).rows)
+    _drawn(run, steps)
+    _spent(run, steps)
+    st.markdown("**Every step**, the record a call is charged by, and why")
+    cells(steps)
+
+
+def cells(steps: pl.DataFrame) -> None:
+    """The steps as a table. A step that is no call has no tokens and no cost; of a call both can be unknown."""
+    shown = pl.DataFrame([_cells(step) for step in steps.iter_rows(named=True)])
+    right = st.column_config.TextColumn(alignment="right")
+    config = dict.fromkeys(("Duration", "Input", "Cache read", "Cache write", "Output", "Reasoning", "Cost"), right)
+    st.dataframe(shown, hide_index=True, column_config=config, height="content" if steps.height < 30 else 700, alt="Every step with its tokens and cost")
+
+
+def _cells(step: dict[str, Any]) -> dict[str, Any]:
+    said = [word for word in (step["reason"], step["unpriced_reason"], step["error_type"]) if word]
+    return {
+        "#": step["step"],
+        "Step": "\u2003" * step["depth"] + step["name"],
+        "Agent": step["agent"] or money.NOTHING,
+        "Role": step["role"] or money.NOTHING,
+        "Model or tool": step["tool"] or step["model"] or money.NOTHING,
+        "Duration": money.duration(step["duration_ms"]),
+        "Input": _measure(step, "input_tokens"),
+        "Cache read": _measure(step, "cache_read_tokens"),
+        "Cache write": _measure(step, "cache_write_tokens"),
+        "Output": _measure(step, "output_tokens"),
+        "Reasoning": _measure(step, "reasoning_tokens"),
+        "Cost": money.usd(step["cost_usd"]) if step["counts"] else money.NOTHING,
+        "Counted": ", ".join(said) or money.NOTHING,
+        "Price": step["price_set"] or money.NOTHING,
+        "Started": f"{step['started_at']:%H:%M:%S.%f}"[:-3] if step["started_at"] else money.UNKNOWN,
+    }
+
+
+def _measure(step: dict[str, Any], name: str) -> str:
+    if step[name] is not None:
+        return f"{step[name]:,}"
+    return money.NOTHING if step["counts"] is None else money.UNKNOWN
+
+
+def _facts(run: dict[str, Any]) -> None:
+    missing = money.floor(run["unknown_calls"], run["unpriced_calls"])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(run["run"], anchor=False, width="content")
+        st.badge(run["state"], color="blue" if run["state"] == "running" else "gray")
+        if run["last_action"]:
+            st.badge(f"ordered: {run['last_action']}", color="red")
+    who = " · ".join(f"{word} **{run[word]}**" for word in ("loop", "team", "user"))
+    agents = ", ".join(run["agents"]) or "none named"
+    st.caption(f"{who} · agents **{agents}** · {clock(run['started_at'])} to {clock(run['ended_at'])} UTC")
+    with st.grid(5, min_column_width=170):
+        figure("Cost, at least" if missing else "Cost", money.usd(run["cost_usd"]), missing or "every call priced")
+        figure("Calls", f"{run['calls']:,}", f"in {run['steps']:,} steps")
+        figure("Duration", money.duration(run["duration_ms"]), "first to last record")
+        figure("Input", money.tokens(run["input_tokens"]), "tokens, cached included")
+        figure("Output", money.tokens(run["output_tokens"]), "tokens, reasoning included")
+
+
+
+def _orders(run: str) -> None:
+    signals = data.report("signals", run=run).rows
+    if signals.is_empty():
+        return
+    st.markdown("**Orders to this run**, UTC")
+    columns = ["action", "state", "issued_at", "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at", "spend_after_delivery_usd", "reason"]
+    table(signals, columns, "Orders to this run, newest first")
+
+
+def _chosen(steps: pl.DataFrame) -> pl.DataFrame:
+    """All steps, or without those that only enclose others where there are such; calls always stay."""
+    matter = steps.filter(pl.col("counts").is_not_null() | ~pl.col("kind").is_in(_ENCLOSING))
+    if matter.height in (0, steps.height):
+        return steps
+    views = {f"{matter.height:,} steps that matter": matter, f"All {steps.height:,}": steps}
+    return views[st.segmented_control("Steps", views, default=next(iter(views)), required=True, label_visibility="collapsed")]
+
+
+def _drawn(run: str, steps: pl.DataFrame) -> None:
+    timed = steps.filter(pl.col("started_at").is_not_null())
+    if timed.is_empty():
+        return
+    left = f"; the first {_MOST_DRAWN} of {timed.height:,}" if timed.height > _MOST_DRAWN else ""
+    st.markdown(f"**When each step ran**, and what it cost{left}")
+    with st.container(height=460 if timed.height > 20 else "content", border=True):
+        st.altair_chart(charts.waterfall(timed.head(_MOST_DRAWN)), alt=f"When each step of {run} ran")
+
+
+def _spent(run: str, steps: pl.DataFrame) -> None:
+    if steps.filter("counts", pl.col("cost_usd").is_not_null()).is_empty():
+        return
+    crossings = data.report("incidents").rows.filter(run=run, state="open")
+    st.markdown("**Spent so far**, UTC")
+    st.altair_chart(charts.cumulative(steps, crossings), alt="Cumulative cost of the run")

@@ -1,0 +1,127 @@
+"""How fast the collector acknowledges spans, durable and counted, over gRPC from another process on the same machine.
+
+    python tests/benchmarks/ingest.py [--load flat|trees] [--seconds 10] [--clients 8] [--preload SPANS]
+
+Prints one JSON line per load: spans/s acknowledged, acknowledgement p50 and p99, CPU and peak memory of the collector, bytes per span on
+disk, and what bare decoding of the same bytes reaches in the same run. With --preload the ledger already holds so many spans.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import grpc
+import numpy as np
+import psutil
+
+sys.path[0] = str(Path(__file__).parents[1])  # this file's own folder would make it shadow the package it measures
+from benchmarks import load
+
+from ingest import wire
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+POLICY = """policies:
+  - {name: bench-day, per: loop, limit_usd: "100000000", window: day}
+  - {name: bench-run, per: run, limit_usd: "100000", window: run}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--load", choices=("flat", "trees"), action="append")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--preload", type=int, default=0, metavar="SPANS")
+    args = parser.parse_args()
+    for name in args.load or ("flat", "trees"):
+        print(json.dumps(measure(name, args.seconds, args.clients, args.preload)), flush=True)
+
+
+def measure(name: str, seconds: float, clients: int, preload: int) -> dict:
+    """One run of one load against a fresh collector."""
+    make, now = getattr(load, name), time.time_ns()
+    templates = [make(seed, now) for seed in range(16)]
+    with tempfile.TemporaryDirectory() as folder:
+        collector, address = _start(Path(folder))
+        try:
+            before = asyncio.run(_send(address, templates, clients, spans=preload))["spans"] if preload else 0
+            process = psutil.Process(collector.pid)
+            cpu = process.cpu_times()
+            result = asyncio.run(_send(address, templates, clients, seconds=seconds))
+            used = process.cpu_times()
+            peak = int(next(line for line in Path(f"/proc/{collector.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1]) * 1024
+        finally:
+            collector.send_signal(signal.SIGINT)
+            collector.wait(60)
+        size = (Path(folder) / "data" / "ledger.duckdb").stat().st_size
+    return {
+        "load": name,
+        "spans_per_second": round(result["spans"] / result["seconds"]),
+        "ack_p50_ms": round(1000 * statistics.median(result["acks"]), 1),
+        "ack_p99_ms": round(1000 * float(np.percentile(result["acks"], 99)), 1),
+        "spans": result["spans"],
+        "preloaded": before,
+        "collector_cpu_seconds_per_second": round((used.user + used.system - cpu.user - cpu.system) / result["seconds"], 2),
+        "collector_peak_rss_mb": round(peak / 1e6),
+        "disk_bytes_per_span": round(size / (before + result["spans"])),
+        "bare_decode_spans_per_second": round(_bare_decode(templates)),
+        "cores": os.cpu_count(),
+    }
+
+
+async def _send(address: str, templates: list, clients: int, seconds: float = 0, spans: int = 0) -> dict:
+    """Keeps `clients` requests under way, for so many seconds or spans."""
+    rng, acks, sent = np.random.default_rng(), [], 0
+    started = time.perf_counter()
+    async with grpc.aio.insecure_channel(address) as channel:
+        export = channel.unary_unary(EXPORT)
+
+        async def client(number: int) -> None:
+            nonlocal sent
+            turn = number
+            while sent < spans if spans else time.perf_counter() - started < seconds:
+                template = templates[turn % len(templates)]
+                body, turn, begun = template.fresh(rng), turn + clients, time.perf_counter()
+                await export(body, timeout=120)
+                acks.append(time.perf_counter() - begun)
+                sent += template.spans
+
+        await asyncio.gather(*(client(number) for number in range(clients)))
+    return {"spans": sent, "seconds": time.perf_counter() - started, "acks": acks}
+
+
+def _bare_decode(templates: list) -> float:
+    bodies = [template.body.tobytes() for template in templates]
+    handler = wire._handler("traces")
+    best = min(_timed(handler, bodies) for _ in range(5))
+    return sum(template.spans for template in templates) / best
+
+
+def _timed(handler, bodies: list[bytes]) -> float:
+    begun = time.perf_counter()
+    for start in range(0, len(bodies), 4):
+        handler.list_to_record_batch(bodies[start : start + 4])
+    return time.perf_counter() - begun
+
+
+def _start(folder: Path) -> tuple[subprocess.Popen, str]:
+    (folder / "config" / "policies").mkdir(parents=True)
+    (folder / "config" / "policies" / "bench.yaml").write_text(POLICY)
+    command = ["loopledger", "collector", "--data", folder / "data", "--config", folder / "config", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    collector = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, text=True)
+    address = collector.stdout.readline().split()[-1]
+    while "Ctrl-C" not in collector.stdout.readline():
+        pass
+    return collector, address
+
+
+if __name__ == "__main__":
+    main()
