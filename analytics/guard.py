@@ -62,7 +62,8 @@ class Guard:
         found = {place: self._crossings(place) for place in sorted(self._to_look_at)}
         changed = [row for place, crossings in found.items() for row in self._differences(place, crossings, now)]
         incidents = self._incidents | {effects.key_of(row): row for row in changed}
-        signals = self._orders(changed, now) + self._standing_orders(incidents, now)
+        orders = self._orders(changed, now) + self._standing_orders(incidents, now)
+        signals = list({signal["id"]: signal for signal in orders}.values())  # the run that crosses a standing stop is in both
         messages = [
             message for row in changed if effects.key_of(row) not in self._incidents for message in self._messages(row, signals, now)
         ]

@@ -42,6 +42,7 @@ class Intake:
             raise Retryable("the intake queue is full")
         self._bytes += len(request.body)
         answer = self._loop.create_future()
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard, even if the client has hung up
         self._waiting.put((request, answer))
         # A client that hangs up must not cancel what is being committed for it.
         return await asyncio.shield(answer)

@@ -42,9 +42,9 @@ class Collector:
         """A client with the control token."""
         return httpx.Client(base_url=self.http, headers={"authorization": f"Bearer {self.token}"}, timeout=40)
 
-    def report(self, name: str, *options: str) -> list[dict]:
-        """The rows of `loopledger report`, also after the collector has stopped."""
-        return report(self.data, name, *options)
+    def report(self, name: str, **query: str | list[str]) -> list[dict]:
+        """The rows of a report, as the read API gives them."""
+        return httpx.get(f"{self.http}/api/v1/reports/{name}", params=query).raise_for_status().json()["rows"]
 
     def stop(self) -> int:
         """A clean stop; the exit code. Of one that has ended, its exit code."""
@@ -100,7 +100,7 @@ def configure(directory: Path, policies: Sequence[Mapping[str, Any]], webhook: s
 
 
 def report(data: Path, name: str, *options: str) -> list[dict]:
-    """The rows of `loopledger report NAME` for a data directory."""
+    """The rows of `loopledger report NAME` for a data directory, whether a collector holds it or not."""
     command = [*LOOPLEDGER, "report", name, "--data", data, "--format", "json", *options]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

@@ -17,7 +17,7 @@ import grpc
 import httpx
 import pytest
 from bodies import JSON, PROTOBUF, SAMPLES, chat, traces
-from collectors import MODEL, SECRET, Collector, configure, running
+from collectors import MODEL, SECRET, Collector, configure, report, running
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -95,7 +95,7 @@ def parts(header: str) -> dict[str, str]:
 
 
 def spent(collector: Collector, loop: str) -> Decimal:
-    (row,) = collector.report("spend", "--by", "loop", "--loop", loop)
+    (row,) = collector.report("spend", by="loop", loop=loop)
     return Decimal(row["cost_usd"])
 
 
@@ -107,7 +107,7 @@ def test_what_the_opentelemetry_sdk_exports_is_spend(collector: Collector, loop:
     }
     exported = export_with_sdk(exporters[over](), loop)
     assert exported is SpanExportResult.SUCCESS
-    (row,) = collector.report("spend", "--by", "loop,run,agent,model", "--loop", loop)
+    (row,) = collector.report("spend", by="loop,run,agent,model", loop=loop)
     assert row == {
         **{"loop": loop, "run": f"{loop}-run", "agent": "fixer", "model": MODEL, "calls": 1, "unknown_calls": 0, "unpriced_calls": 0},
         **{"input_tokens": 1200, "cache_read_tokens": None, "cache_write_tokens": None, "output_tokens": 30, "reasoning_tokens": None},
@@ -134,7 +134,7 @@ def test_a_recorded_json_body_is_spend(collector: Collector, client: httpx.Clien
     answer = client.post("/v1/traces", content=(sample / "0001-traces.json").read_bytes(), headers={"content-type": JSON})
     assert (answer.status_code, answer.headers["content-type"], answer.json()) == (200, JSON, {})
     bill = Counter(call["model"] for call in json.loads((sample / "bill.json").read_text())["calls"])
-    rows = collector.report("usage", "--by", "model", *(f"--model={model}" for model in bill))
+    rows = collector.report("usage", by="model", model=list(bill))
     assert {row["model"]: row["calls"] for row in rows} == bill
 
 
@@ -244,26 +244,26 @@ def test_reports_of_incidents_and_budgets_agree_with_the_charges(collector: Coll
     crossed(client, loop, loop)
     export(client, 700, loop, loop)
     assert spent(collector, loop) == Decimal("11.7")
-    incidents = [row for row in collector.report("incidents") if row["scope"] == loop]
+    incidents = [row for row in report(collector.data, "incidents") if row["scope"] == loop]
     assert [(row["threshold"], row["action"], row["spent_usd"], row["run"], row["state"]) for row in incidents] == [
         (100, "kill", "11.000000000", loop, "open"),
         (80, "warn", "11.000000000", loop, "open"),
     ]
-    by_loop = {row["loop"]: row["cost_usd"] for row in collector.report("spend", "--by", "loop")}
-    budgets = collector.report("budgets")
+    by_loop = {row["loop"]: row["cost_usd"] for row in report(collector.data, "spend", "--by", "loop")}
+    budgets = report(collector.data, "budgets")
     assert {row["scope"]: row["spent_usd"] for row in budgets if row["window"] == f"{datetime.now(UTC):%Y-%m}"}.items() <= by_loop.items()
     (budget,) = [row for row in budgets if row["scope"] == loop]
     assert (budget["spent_usd"], budget["percent"], budget["state"], budget["action"]) == ("11.700000000", "117.00", "breached", "kill")
 
 
 def test_reports_are_the_same_from_the_stores_when_the_collector_has_stopped(tmp_path: Path):
-    names = (("spend", "--by", "loop,run,day"), ("runs",), ("incidents",), ("budgets",), ("inventory",))
-    with running(tmp_path / "data", configure(tmp_path / "config", [{**POLICY, "notify": []}])) as collector:
-        with collector.client() as client:
-            crossed(client, "loop")
-        live = [collector.report(*name) for name in names]
+    config = configure(tmp_path / "config", [{**POLICY, "notify": []}])
+    with running(tmp_path / "data", config) as collector, collector.client() as client:
+        crossed(client, "loop")
+        live = [collector.report("spend", by="loop,run,day"), collector.report("incidents"), collector.report("budgets")]
     assert not (tmp_path / "data" / "collector.json").exists()
-    assert [collector.report(*name) for name in names] == live
+    stored = [report(collector.data, *options) for options in (("spend", "--by", "loop,run,day"), ("incidents",), ("budgets",))]
+    assert stored == live
 
 
 def test_a_collector_stops_cleanly_while_a_run_waits_and_a_stream_is_open(tmp_path: Path):

@@ -29,7 +29,7 @@ def settle(said: pl.DataFrame) -> pl.DataFrame:
         cache_write_tokens=pl.max_horizontal(write - split, pl.when(write.is_not_null()).then(0)),
         output_text_tokens=pl.when(apart).then(_OUTPUT).otherwise(_OUTPUT - pl.col("reasoning_tokens").fill_null(0)),
         usage_settled=pl.when(has_usage).then(pl.when(derived).then(pl.lit("derived")).otherwise(pl.lit("exact"))),
-    ).with_columns(pl.when("has_usage").then(pl.col(bucket)).alias(bucket) for bucket in BUCKETS)
+    ).with_columns(pl.when(has_usage).then(pl.col(bucket)).alias(bucket) for bucket in BUCKETS)
     return settled.drop(
-        "has_usage", "reported_input", "reported_output", "reported_total", "cache_write_total", "input_includes_cache", "output", "word"
+        "reported_input", "reported_output", "reported_total", "cache_write_total", "input_includes_cache", "output", "word"
     )

@@ -1,0 +1,124 @@
+"""Books over real stores, and the spans they are given: a token of the model `gold` costs a dollar."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from analytics import fingerprint
+from analytics.account import Rules
+from analytics.books import Arrived, Books, Posted
+from analytics.config import Config, CustomPrice, Loop, Policy
+from analytics.control import Control
+from analytics.evidence import EVIDENCE, Part
+from analytics.guard import Guard
+from analytics.ledger import Ledger
+from analytics.model import RECORD
+from analytics.owners import Owners
+from analytics.prices import PriceBook
+from analytics.reports import Sources
+from analytics.runs import Runs
+from analytics.signals import Signals
+
+TENANT = "default"
+MONDAY = datetime(2026, 11, 16)
+GOLD = CustomPrice(model="gold", input_mtok="1000000", output_mtok="1000000")
+CRANE = CustomPrice(tool="crane", usd_per_call="0.50")
+_ARRIVING = {name: kind for name, kind in RECORD.items() if name not in ("tenant", "ordinal")}
+
+
+def at(minute: float) -> datetime:
+    """So many minutes into Monday."""
+    return MONDAY + timedelta(minutes=minute)
+
+
+def span(name: str, *, minute: float = 0, trace: str = "trace", parent: str | None = None, **said: Any) -> dict[str, Any]:
+    """A span of a few seconds that ended so many minutes into Monday; its name and trace make its ids, and it runs as its trace."""
+    end = at(minute)
+    own = {
+        "signal": "span", "resource": 0, "name": name, "kind": "other", "dialect": "gen_ai", "run": trace, "clock_skewed": False,
+        "trace_id": _id(trace, 16), "span_id": _id(name, 8), "parent_span_id": _id(parent, 8) if parent else None,
+        "started_at": end - timedelta(seconds=2), "ended_at": end,
+    }  # fmt: skip
+    return {**own, "attribute_count": len(said), **said}
+
+
+def call(name: str, usd: int | None = 1, **said: Any) -> dict[str, Any]:
+    """A call of gold for so many dollars; None is a call without usage."""
+    said = {"kind": "model", "provider": "mint", "model_requested": "gold", **said}
+    return span(name, **({} if usd is None else {"input_uncached_tokens": usd, "output_text_tokens": 0}), **said)
+
+
+def policy(**said: Any) -> Policy:
+    """A budget named `cap`; unless said otherwise, ten dollars a day for everybody together."""
+    limit = {} if "limit_tokens" in said else {"limit_usd": Decimal(10)}
+    return Policy(**{"name": "cap", "window": "day", **limit, **said})
+
+
+def frame(*spans: dict[str, Any]) -> pl.DataFrame:
+    """Spans as they arrive at the books."""
+    rows = [{**dict.fromkeys(_ARRIVING), "record_key": 0, "content_hash": _hash(one), **one} for one in spans]
+    records = pl.DataFrame(rows, schema=_ARRIVING)
+    ids = (fingerprint.of_ids(records[name].to_arrow(), width) for name, width in (("trace_id", 16), ("span_id", 8)))
+    return records.with_columns(record_key=pl.Series(fingerprint.combine(*ids)))
+
+
+def evidence(*texts: tuple[Part, int, str, str], nth: int = 0) -> pa.Table:
+    """Evidence of (part, owner, key, text) rows."""
+    rows = [{"part": int(part), "owner": owner, "nth": nth, "key": key, "string_value": text} for part, owner, key, text in texts]
+    plain = pa.schema([pa.field("key", pa.string()) if field.name == "key" else field for field in EVIDENCE])
+    return pa.Table.from_pylist(rows, plain).cast(EVIDENCE)
+
+
+@dataclass
+class Desk:
+    """Everything behind the wire, on the stores of a directory."""
+
+    directory: Path
+    policies: Sequence[Policy] = ()
+    loops: Sequence[Loop] = ()
+    prices: Sequence[CustomPrice] = (GOLD, CRANE)
+
+    def __post_init__(self):
+        owners = Owners(self.loops)
+        self.now = MONDAY
+        self.ledger, self.control = Ledger(self.directory), Control(self.directory)
+        self.books = Books(self.ledger, Rules(owners, PriceBook.compile(self.prices)))
+        self.signals = Signals(self.control, self.now)
+        self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals)
+
+    def post(self, *spans: dict[str, Any], tenant: str = TENANT) -> Posted:
+        """One commit, at the time of its latest end; the guard does not look."""
+        arrived = frame(*spans)
+        self.now = max(self.now, arrived["ended_at"].max() or self.now)
+        return self.books.post([Arrived(tenant, arrived, evidence())], self.now)
+
+    def watch(self, *spans: dict[str, Any], now: datetime | None = None, tenant: str = TENANT) -> None:
+        """One commit that the guard looks at, at its time or at another."""
+        self.guard.observe(self.post(*spans, tenant=tenant), now or self.now)
+
+    def sources(self, now: datetime | None = None) -> Sources:
+        """What reports may read."""
+        return Sources(self.ledger, self.control, Config(policies=tuple(self.policies), loops=tuple(self.loops)), now or self.now)
+
+    def rows(self, sql: str) -> list[tuple]:
+        """What the ledger holds."""
+        return self.ledger._rows(sql)
+
+    def close(self) -> None:
+        self.control.close()
+        self.ledger.close()
+
+
+def _id(name: str, width: int) -> bytes:
+    return blake2b(name.encode(), digest_size=width).digest()
+
+
+def _hash(span: dict[str, Any]) -> int:
+    return int.from_bytes(_id(repr(sorted(span.items())), 8), "little")
