@@ -102,7 +102,8 @@ class Account:
     def _links_to_revise(self, nodes: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
         """Stored links whose record was replaced, or takes over something else from above now."""
         stored = nodes.filter(~pl.col("new"))
-        links = self._history.links_in_traces(stored["trace_id"].unique(), pl.concat([stored["record_key"], replaced["record_key"]]))
+        held = pl.concat([spans.select("record_key", "trace_id") for spans in (stored, replaced.filter(pl.col("signal") == "span"))])
+        links = self._history.links_in_traces(held["trace_id"].unique(), held["record_key"])
         same = links.join(stored, on=["record_key", *_INHERITED], how="semi", nulls_equal=True)
         return links.join(same, on="record_key", how="anti")
 

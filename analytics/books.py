@@ -81,7 +81,7 @@ def _together(parts: list[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
         records.append(part.records.with_columns(pl.col("resource") + resources))
         tables.append(evidence.moved(part.evidence, rows, resources))
         rows += part.records.height
-        resources += evidence.resources(part.evidence)
+        resources += max(evidence.resources(part.evidence), int(part.records["resource"].to_numpy().max(initial=-1)) + 1)
     return pl.concat(records), pa.concat_tables(tables)
 
 

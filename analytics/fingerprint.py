@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 _LONG = 256  # bytes; longer values are hashed one by one, where blake2b is faster than columns
 
 
@@ -24,10 +25,9 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 def combine(*columns: np.ndarray) -> np.ndarray:
     """One fingerprint for each row of several columns; the order of the columns matters."""
-    seed = np.uint64(0x9E3779B97F4A7C15)
-    total = np.full(len(columns[0]), seed)
+    total = np.full(len(columns[0]), _STEP)
     for column in columns:
-        total = mix((total + seed) ^ column.astype(np.uint64))
+        total = mix((total + _STEP) ^ column.astype(np.uint64, copy=False))
     return total
 
 
@@ -48,7 +48,8 @@ def _of_distinct(values: pa.LargeBinaryArray) -> np.ndarray:
     out = mix(lengths.astype(np.uint64) + np.uint64(1))
     for width in (8, 16, 32, 64, 128, _LONG):
         rows = np.flatnonzero((lengths <= width) & (lengths > (width // 2 if width > 8 else 0)))
-        out[rows] = _of_width(body, ends[rows], lengths[rows], width, out[rows])
+        if len(rows):
+            out[rows] = _of_width(body, ends[rows], lengths[rows], width, out[rows])
     for row in np.flatnonzero(lengths > _LONG):
         out[row] = int.from_bytes(hashlib.blake2b(body[ends[row] : ends[row + 1]], digest_size=8).digest(), "little")
     return out
@@ -58,7 +59,11 @@ def _of_width(body: np.ndarray, starts: np.ndarray, lengths: np.ndarray, width: 
     """Values of at most `width` bytes, padded with zeros and mixed in as words of eight bytes."""
     reach = np.arange(width)
     padded = np.where(reach < lengths[:, None], body[starts[:, None] + reach], np.uint8(0))
-    return combine(seeds, *np.ascontiguousarray(padded).view("<u8").T)
+    total = seeds
+    for word in np.ascontiguousarray(padded).view("<u8").T:
+        total = (total ^ word) * _STEP
+        total = total ^ (total >> np.uint64(32))
+    return mix(total)
 
 
 def of_ids(ids: pa.Array, width: int) -> np.ndarray:

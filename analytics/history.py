@@ -50,10 +50,10 @@ class History:
         )
 
     def charges_of(self, identities: pl.Series) -> pl.DataFrame:
-        """What stands charged for the calls of these identities: the row of each one's highest version, unless that only reverses."""
+        """What stands charged for the calls of these identities: the row of each one's highest version; sign -1 if that only reverses."""
         wanted = identities.to_frame("identity")
         rows = self._held("queries/charges_of_identities", self._identities, identities.to_numpy(), wanted)
-        return rows.filter(pl.col("version") == pl.col("version").max().over("call_id"), pl.col("sign") == 1)
+        return rows.sort("version", "sign", descending=True).unique("call_id", keep="first")
 
     def knows(self, identities: pl.Series) -> pl.Series:
         """Whether calls of these identities may have been seen."""

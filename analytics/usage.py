@@ -119,14 +119,15 @@ def charge_columns(priced: pl.DataFrame) -> pl.DataFrame:
 
 
 def versions(desired: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
-    """Charge rows that turn `current` (each call's standing charge, with version) into `desired`. Nothing changed: no row.
+    """Charge rows that turn `current` (each call's newest charge, with version and sign) into `desired`. Nothing changed: no row.
 
     A call that is charged otherwise gets two rows, the exact negative of what stands and the new one; one that is no longer a call
-    only the negative.
+    only the negative. A chain that such a negative has closed may go on later.
     """
     columns = (*DIMENSIONS, *COUNTERS, *MEASURES)
     if current.is_empty():
-        return _first(desired)
+        return _opened(desired.with_columns(last=pl.lit(0)))
+    last, current = current.select("call_id", last="version"), current.filter(pl.col("sign") == 1)
     pairs = desired.join(current.select("call_id", *columns), on="call_id", suffix="_was")
     same = pairs.filter(_unchanged(columns))
     reattributed = pairs.filter(_unchanged(set(columns) - _OWNERSHIP))["call_id"]
@@ -136,7 +137,7 @@ def versions(desired: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     )
     replacing = superseded.select("call_id", "version", "kind", sign=pl.lit(1, pl.Int8), reason=pl.lit("later evidence"))
     parts = [
-        _first(desired.join(current, on="call_id", how="anti")),
+        _opened(desired.join(current, on="call_id", how="anti").join(last, on="call_id", how="left")),
         _reversed(superseded).select(_CHAIN + columns),
         desired.join(replacing, on="call_id").select(_CHAIN + columns),
     ]
@@ -147,8 +148,8 @@ def _unchanged(columns: Collection[str]) -> pl.Expr:
     return pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_was")) for name in columns)
 
 
-def _first(desired: pl.DataFrame) -> pl.DataFrame:
-    chain = {"version": pl.lit(1, pl.Int32), "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
+def _opened(desired: pl.DataFrame) -> pl.DataFrame:
+    chain = {"version": (pl.col("last").fill_null(0) + 1).cast(pl.Int32), "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
     return desired.with_columns(**chain).select(_CHAIN + (*DIMENSIONS, *COUNTERS, *MEASURES))
 
 

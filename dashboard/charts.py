@@ -1,7 +1,7 @@
 """Frames -> charts, pure. Only here is money cast to float, for a mark; its exact text goes along as a column of its own."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from zlib import crc32
 
 import altair as alt
@@ -19,7 +19,8 @@ QUIET = "#7c8799"
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
 """Kinds of steps in the order of the colours: what is charged first, what only encloses in grey."""
 _PADDING = {"left": 0, "right": 8, "top": 4, "bottom": 4}
-_CLOCK = {"seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", "date": "%-d %b", "day": "%-d %b", "week": "%-d %b", "month": "%b %Y"}
+_CLOCK = {"seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", **dict.fromkeys(("date", "day", "week"), "%-d %b"), "month": "%b %Y"}
+_DAY = alt.Axis(labelExpr="utcFormat(toDate(datum.value), '%-d %b')", labelAngle=0, labelOverlap=True, ticks=False)
 _USD = alt.Axis(format="$,.4~f", tickCount=5, domain=False)
 
 
@@ -58,13 +59,13 @@ def spend_per_day(frame: pl.DataFrame, dimension: str) -> alt.Chart:
     says = pl.format("{}, {}: {}", "day", dimension, "text")
     return (
         alt.Chart(bars.with_columns(says=says))
-        .mark_bar(width=alt.RelativeBandSize(band=0.7))
+        .mark_bar(width=alt.RelativeBandSize(band=0.8))
         .encode(
-            x=alt.X("day:T", timeUnit="utcyearmonthdate", title=None, axis=alt.Axis(format="%-d %b", grid=False)),
+            x=alt.X("day:O", title=None, scale=alt.Scale(domain=_days(bars["day"])), axis=_DAY),
             y=alt.Y("mark:Q", title=None, axis=_USD),
             color=_coloured(dimension, bars[dimension]),
             description="says:N",
-            tooltip=[alt.Tooltip("day:N", title="Day"), alt.Tooltip(f"{dimension}:N", title=dimension.capitalize()), alt.Tooltip("text:N", title="Cost")],
+            tooltip=_tooltip(day="Day", **{dimension: dimension.capitalize()}, text="Cost"),
         )
         .properties(height=260, padding=_PADDING)
     )
@@ -84,7 +85,7 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
             y=alt.Y("loop:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
             color=_coloured("role", bars["role"]),
             description="says:N",
-            tooltip=[alt.Tooltip("loop:N", title="Loop"), alt.Tooltip("role:N", title="Role"), alt.Tooltip("text:N", title="Cost")],
+            tooltip=_tooltip(loop="Loop", role="Role", text="Cost"),
         )
         .properties(height=260, padding=_PADDING)
     )
@@ -95,16 +96,7 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
 
     Columns: step | depth | name | kind | started_at, ended_at, null while open | failed | error_type | cost_usd | counts.
     """
-    origin, latest = steps["started_at"].min(), steps["ended_at"].max()
-    bars = mark(steps).with_columns(
-        label=pl.format("{} {}{}", "step", pl.lit("\u2003").repeat_by("depth").list.join(""), "name"),
-        start=_seconds(pl.col("started_at"), origin),
-        end=_seconds(pl.col("ended_at").fill_null(latest), origin),
-        kind=pl.when(pl.col("kind").is_in(KINDS)).then("kind").otherwise(pl.lit(OTHER)),
-        cost=pl.when("counts").then("text").otherwise(pl.lit("")),
-        failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))).otherwise(pl.lit("")),
-        says=pl.format("step {}, {}: {}", "step", "name", "text"),
-    )
+    bars = _spans(steps)
     axis = alt.Axis(labelAlign="left", labelPadding=300, labelLimit=290, labelOverlap=False, domain=False, ticks=False)
     rows = alt.Chart(bars).encode(y=alt.Y("label:N", sort=None, title=None, axis=axis))
     spans = rows.mark_bar(height=10).encode(
@@ -112,11 +104,27 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
         x2="end:Q",
         color=alt.Color("kind:N", scale=alt.Scale(domain=KINDS), legend=_legend([kind for kind in KINDS if kind in set(bars["kind"])])),
         description="says:N",
-        tooltip=[alt.Tooltip("name:N", title="Step"), alt.Tooltip("kind:N", title="Kind"), alt.Tooltip("cost:N", title="Cost")],
+        tooltip=_tooltip(name="Step", kind="Kind", cost="Cost", failure="Failure"),
     )
     beside = rows.encode(x="end:Q")
-    costs, failures = (beside.mark_text(align="left", dx=5, color=colour).encode(text=text) for colour, text in ((QUIET, "cost:N"), (ALARM, "failure:N")))
-    return alt.layer(spans, costs, failures).properties(height=20 * bars.height + 80, padding=_PADDING)
+    inks = ((QUIET, "cost:N"), (ALARM, "failure:N"))
+    words = [beside.mark_text(align="left", dx=5, color=ink).encode(text=text) for ink, text in inks]
+    return alt.layer(spans, *words).properties(height=20 * bars.height + 80, padding=_PADDING)
+
+
+def _spans(steps: pl.DataFrame) -> pl.DataFrame:
+    origin, latest = steps["started_at"].min(), steps["ended_at"].max()
+    indent = pl.lit("\u2003").repeat_by("depth").list.join("")
+    name = pl.col("name").fill_null("")
+    return mark(steps).with_columns(
+        label=pl.format("{} {}{}", "step", indent, name),
+        start=_seconds(pl.col("started_at"), origin),
+        end=_seconds(pl.col("ended_at").fill_null(latest), origin),
+        kind=pl.when(pl.col("kind").is_in(KINDS)).then("kind").otherwise(pl.lit(OTHER)),
+        cost=pl.when("counts").then("text").otherwise(pl.lit("")),
+        failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))).otherwise(pl.lit("")),
+        says=pl.format("step {}, {}: {}", "step", name, "text"),
+    )
 
 
 def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
@@ -175,9 +183,20 @@ def _seconds(moment: pl.Expr, origin: datetime) -> pl.Expr:
     return (moment - origin).dt.total_milliseconds() / 1000
 
 
+def _days(named: pl.Series) -> list[str]:
+    """Every day from the first to the last, at least a week."""
+    days = named.str.to_date()
+    first, last = days.min(), days.max()
+    return pl.date_range(min(first, last - timedelta(days=6)), last, eager=True).cast(pl.String).to_list()
+
+
 def _coloured(dimension: str, names: pl.Series) -> alt.Color:
     domain = palette(names)
     return alt.Color(f"{dimension}:N", scale=alt.Scale(domain=domain), legend=_legend([name for name in domain if name in set(names)]))
+
+
+def _tooltip(**titles: str) -> list[alt.Tooltip]:
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
 
 
 def _legend(values: list[str]) -> alt.Legend:

@@ -9,7 +9,10 @@ import httpx
 import polars as pl
 import streamlit as st
 
+MOST_ROWS = 1000
+"""As many rows as the read API gives at once."""
 _ARROW = "application/vnd.apache.arrow.stream"
+_START = "Start it with `loopledger up`, or draw another one with `loopledger dashboard --collector URL`."
 
 
 class CollectorError(Exception):
@@ -59,7 +62,7 @@ def _fetched(url: str, token: str, name: str, query: tuple) -> Answer:
     try:
         response = _client(url, token).get(f"/api/v1/reports/{name}", params=dict(query))
     except httpx.HTTPError as error:
-        raise CollectorError(f"The collector at {url} does not answer", str(error) or type(error).__name__) from error
+        raise CollectorError(f"The collector at {url} does not answer", f"{error or type(error).__name__}. {_START}") from error
     if response.status_code != 200 or "x-loopledger-now" not in response.headers:
         raise _refused(response)
     return Answer(

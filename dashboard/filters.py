@@ -24,6 +24,11 @@ def chosen() -> dict:
     return st.session_state["chosen"]
 
 
+def switch(key: str, options: list[str]) -> str:
+    """A choice above a panel, in the URL too; the first option is the default."""
+    return st.segmented_control(key, options, default=options[0], required=True, key=key, bind="query-params", label_visibility="collapsed")
+
+
 def window(period: str, days: tuple[date, ...], now: datetime) -> dict[str, str]:
     """`from` and `to` of a period: 24 hours to the minute, else whole days in UTC, today included."""
     if period == "Dates":
@@ -35,11 +40,6 @@ def window(period: str, days: tuple[date, ...], now: datetime) -> dict[str, str]
     if length.days > 1:
         start = datetime.combine(start.date() + timedelta(days=1), time())
     return {"from": start.isoformat()}
-
-
-def widen() -> None:
-    """Shows the whole ledger, whoever and whenever."""
-    st.session_state.update(period="All", **{dimension: [] for dimension in DIMENSIONS})
 
 
 def _dates(now: datetime) -> tuple[date, ...]:

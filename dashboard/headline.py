@@ -12,17 +12,30 @@ def draw(total: dict[str, Any], days: pl.DataFrame, roles: pl.DataFrame, running
     """The figures: `total` is the one row of `spend`, `days` and `roles` the same by day and role, `running` the runs that go on."""
     missing = total["unknown_calls"] + total["unpriced_calls"]
     counted = total["calls"] - missing
-    breached = budgets.filter(state="breached")["policy"].unique(maintain_order=True)
+    tokens = f"{money.tokens(total['input_tokens'])} tokens in, {money.tokens(total['output_tokens'])} out"
     large, small = st.columns([2, 3])
     with large, st.container(border=True, height="stretch"):
         left_out = money.floor(total["unknown_calls"], total["unpriced_calls"]) or "every call priced"
-        figure("Spend, at least" if missing else "Spend", money.usd(total["cost_usd"]), left_out, charts.trend(days, "cost_usd"), border=False)
+        spent = money.usd(total["cost_usd"])
+        figure("Spend, at least" if missing else "Spend", spent, left_out, charts.trend(days, "cost_usd"), border=False)
         st.caption(" · ".join(f"{role['role']} {money.usd(role['cost_usd'])}" for role in roles.iter_rows(named=True)))
     with small, st.grid(2, min_column_width=170):
-        figure("Calls", f"{total['calls']:,}", f"{money.tokens(total['input_tokens'])} tokens in, {money.tokens(total['output_tokens'])} out")
+        figure("Calls", f"{total['calls']:,}", tokens)
         figure("Priced", money.share(counted, total["calls"]), f"{counted:,} of {total['calls']:,} calls")
-        figure("Running now", _counted(running.height, "run"), f"of {_counted(running['loop'].n_unique(), 'loop')}")
-        figure("Policies breached", f"{len(breached)} of {budgets['policy'].n_unique()}", ", ".join(breached) or "none in this period")
+        _running(running)
+        _breached(budgets)
+
+
+def _running(runs: pl.DataFrame) -> None:
+    loops = f"of {money.counted(runs['loop'].n_unique(), 'loop')}" if runs.height else "none in the last 15 minutes"
+    figure("Running now", money.counted(runs.height, "run"), loops)
+
+
+def _breached(budgets: pl.DataFrame) -> None:
+    policies = budgets["policy"].n_unique()
+    breached = budgets.filter(state="breached")["policy"].unique(maintain_order=True)
+    otherwise = "none in this period" if policies else "none are set"
+    figure("Policies breached", f"{len(breached)} of {policies}", ", ".join(breached) or otherwise)
 
 
 def figure(label: str, value: str, beside: str, trend: list[float] | None = None, border: bool = True) -> None:
@@ -31,7 +44,3 @@ def figure(label: str, value: str, beside: str, trend: list[float] | None = None
     st.metric(
         label, value, beside, delta_color="off", delta_arrow="off", border=border, height="stretch", chart_data=drawn, chart_type="bar"
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

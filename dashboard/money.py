@@ -44,8 +44,13 @@ def duration(ms: int | None) -> str:
 
 def floor(unknown_calls: int, unpriced_calls: int) -> str:
     """What a total leaves out; empty when it leaves out nothing."""
-    parts = [f"{count:,} calls without {what}" for count, what in ((unknown_calls, "usage"), (unpriced_calls, "a price")) if count]
+    parts = [f"{counted(count, 'call')} without {what}" for count, what in ((unknown_calls, "usage"), (unpriced_calls, "a price")) if count]
     return ", ".join(parts)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def column(label: str, digits: int = 4, **options):

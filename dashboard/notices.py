@@ -3,16 +3,21 @@
 import polars as pl
 import streamlit as st
 
-from dashboard import data, filters, money
-from dashboard.tables import clock, picked, table
+from dashboard import data
+from dashboard.tables import clock
 
 
 def title(name: str, ledger: data.Answer) -> None:
     """The page's heading with the line that says how fresh it is."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.header(name, anchor=False, width="content")
-        last = clock(ledger.last_record_at) if ledger.last_record_at else "none yet"
-        st.caption(f"Last record {last} · collector's clock {clock(ledger.now)} UTC · commit {ledger.commit:,}", width="content")
+        st.caption(_freshness(ledger), width="content")
+
+
+def _freshness(ledger: data.Answer) -> str:
+    if ledger.last_record_at is None:
+        return "No record yet"
+    return f"Last record {clock(ledger.last_record_at)} · collector's clock {clock(ledger.now)} UTC · commit {ledger.commit:,}"
 
 
 @st.fragment(run_every="5s")
@@ -25,7 +30,7 @@ def watch(commit: int | None) -> None:
 def unavailable(error: data.CollectorError) -> None:
     """The collector is down or refuses; the page comes back by itself."""
     st.error(error.detail or "It gave no reason.", title=error.title, icon=":material/cloud_off:")
-    st.caption("Start it with `loopledger up`, or point this dashboard elsewhere with `loopledger dashboard --collector URL`. This page tries again every few seconds.")
+    st.caption("This page tries again every few seconds.")
 
 
 def no_data() -> None:
@@ -42,11 +47,17 @@ def no_data() -> None:
     st.code("loopledger up --demo", language="bash")
 
 
-def nothing_here(what: str) -> None:
+def nothing_here(what: str, ledger: data.Answer) -> None:
     """Nothing under these filters; ends the page."""
-    st.caption(f"No {what} in this period and selection.")
-    st.button("Show everything", on_click=filters.widen, icon=":material/zoom_out_map:")
+    st.subheader(f"No {what} in this period and selection", anchor=False)
+    st.markdown(f"Widen the period or clear a filter above. The ledger's last record is of {clock(ledger.last_record_at)} UTC.")
     st.stop()
+
+
+def cut(rows: pl.DataFrame, which: str) -> None:
+    """Says so when a report holds as many rows as the API gives at once."""
+    if rows.height >= data.MOST_ROWS:
+        st.caption(f"These are the {data.MOST_ROWS:,} {which}. A shorter period shows the rest.")
 
 
 def no_policies() -> None:
@@ -59,35 +70,3 @@ def no_policies() -> None:
         language="yaml",
     )
     st.stop()
-
-
-def incidents(found: pl.DataFrame) -> None:
-    """Limits that were crossed; a click opens the run whose call crossed."""
-    st.markdown("**Incidents**, UTC")
-    if found.is_empty():
-        st.caption("No limit was crossed in this period.")
-        return
-    columns = [
-        "crossed_at", "policy", "scope", "window", "threshold", "action", "mode", "spent_usd", "limit_usd", "assumed_usd", "state", "run",
-        "signals", "delivered", "acknowledged", "messages_delivered",
-    ]  # fmt: skip
-    _opens(found, columns, "Limits that were crossed, newest first", money.NOTHING)
-
-
-def orders(found: pl.DataFrame) -> None:
-    """Orders to runs and what became of them; a click opens the run."""
-    st.markdown("**Orders**, UTC")
-    if found.is_empty():
-        st.caption("No run has been ordered anything.")
-        return
-    columns = [
-        "issued_at", "run", "loop", "action", "state", "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at",
-        "spend_after_delivery_usd", "reason",
-    ]  # fmt: skip
-    _opens(found, columns, "Orders to runs, newest first")
-
-
-def _opens(found: pl.DataFrame, columns: list[str], alt: str, *unknown: str) -> None:
-    row = picked(table(found, columns, alt, *unknown, on_select="rerun", selection_mode=["single-row", "single-cell"], key=alt))
-    if row is not None:
-        st.switch_page("app_pages/runs.py", query_params={"run": found["run"][row]})

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, data, money
+from dashboard import charts, data, filters, money
 from dashboard.headline import figure
 from dashboard.tables import clock, table
 
@@ -36,14 +36,15 @@ def cells(steps: pl.DataFrame) -> None:
     shown = pl.DataFrame([_cells(step) for step in steps.iter_rows(named=True)])
     right = st.column_config.TextColumn(alignment="right")
     config = dict.fromkeys(("Duration", "Input", "Cache read", "Cache write", "Output", "Reasoning", "Cost"), right)
-    st.dataframe(shown, hide_index=True, column_config=config, height="content" if steps.height < 30 else 700, alt="Every step with its tokens and cost")
+    height = "content" if steps.height < 30 else 700
+    st.dataframe(shown, hide_index=True, column_config=config, height=height, alt="Every step with its tokens and cost")
 
 
 def _cells(step: dict[str, Any]) -> dict[str, Any]:
     said = [word for word in (step["reason"], step["unpriced_reason"], step["error_type"]) if word]
     return {
         "#": step["step"],
-        "Step": "\u2003" * step["depth"] + step["name"],
+        "Step": "\u2003" * step["depth"] + (step["name"] or money.NOTHING),
         "Agent": step["agent"] or money.NOTHING,
         "Role": step["role"] or money.NOTHING,
         "Model or tool": step["tool"] or step["model"] or money.NOTHING,
@@ -84,23 +85,32 @@ def _facts(run: dict[str, Any]) -> None:
         figure("Output", money.tokens(run["output_tokens"]), "tokens, reasoning included")
 
 
-
 def _orders(run: str) -> None:
     signals = data.report("signals", run=run).rows
     if signals.is_empty():
         return
     st.markdown("**Orders to this run**, UTC")
-    columns = ["action", "state", "issued_at", "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at", "spend_after_delivery_usd", "reason"]
+    columns = [
+        "action",
+        "state",
+        "issued_at",
+        "delivered_at",
+        "delivered_by",
+        "acknowledged_at",
+        "confirmed_at",
+        "spend_after_delivery_usd",
+    ]
     table(signals, columns, "Orders to this run, newest first")
+    for reason in signals["reason"].unique(maintain_order=True):
+        st.caption(reason)
 
 
 def _chosen(steps: pl.DataFrame) -> pl.DataFrame:
     """All steps, or without those that only enclose others where there are such; calls always stay."""
     matter = steps.filter(pl.col("counts").is_not_null() | ~pl.col("kind").is_in(_ENCLOSING))
-    if matter.height in (0, steps.height):
+    if matter.height in (0, steps.height) or filters.switch("steps", ["Steps that matter", "All steps"]) == "All steps":
         return steps
-    views = {f"{matter.height:,} steps that matter": matter, f"All {steps.height:,}": steps}
-    return views[st.segmented_control("Steps", views, default=next(iter(views)), required=True, label_visibility="collapsed")]
+    return matter
 
 
 def _drawn(run: str, steps: pl.DataFrame) -> None:

@@ -19,7 +19,7 @@ _OPTIONS = {
 def command(collector_url: str, port: int, address: str = "127.0.0.1") -> list[str]:
     """The command line that serves the pages; ready when `GET /_stcore/health` answers `ok`, ends on SIGINT or SIGTERM.
 
-    The collector's URL stands at its end, so that a list of processes tells several dashboards apart; the pages read it from the environment.
+    The pages read the collector's URL from the environment; here it only tells several dashboards apart in a list of processes.
     """
     options = {"server.port": port, "server.address": address, **_OPTIONS}
     flags = [f"--{name}={value}" for name, value in options.items()]

@@ -9,22 +9,22 @@ from dashboard import data, filters, notices
 st.set_page_config(page_title="loopledger", page_icon=f"{Path(__file__).parent / 'icon.svg'}", layout="wide")
 page = st.navigation(
     [
-        st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, and on what."),
+        st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, on what."),
         st.Page("app_pages/runs.py", title="Runs", icon=":material/account_tree:", help="Each run, and every step inside it."),
         st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
     ],
     position="top",
 )
 
+notices.watch(data.commit())
 try:
     ledger = data.report("spend")
     notices.title(page.title, ledger)
     if ledger.last_record_at is None:
         notices.no_data()
     else:
-        if "run" not in st.query_params:  # a single run is the same whatever else is chosen
+        if page.url_path != "runs" or "run" not in st.query_params:  # one run is the same whatever else is chosen
             st.session_state["chosen"] = filters.choose(ledger.now, () if page.url_path == "budgets" else filters.DIMENSIONS)
         page.run()
 except data.CollectorError as error:
     notices.unavailable(error)
-notices.watch(data.commit())

@@ -13,7 +13,8 @@ _COLOURS = {
     "running": "blue", "ended": "gray",
     "ok": "green", "warned": "orange", "breached": "red",
     "open": "red", "withdrawn": "gray",
-    "pending": "orange", "delivered": "blue", "acknowledged": "blue", "confirmed": "green", "expired": "gray", "superseded": "gray", "ignored": "red",
+    "pending": "orange", "delivered": "blue", "acknowledged": "blue", "confirmed": "green",
+    "expired": "gray", "superseded": "gray", "ignored": "red",
     "warn": "orange", "pause": "orange", "stop": "red", "kill": "red", "resume": "green",
     "registered and seen": "green", "registered, silent": "gray", "unregistered": "orange",
 }  # fmt: skip
@@ -79,9 +80,9 @@ COLUMNS = {
 }
 
 
-def clock(moment: datetime) -> str:
-    """A UTC time to the second."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def clock(moment: datetime | None) -> str:
+    """A UTC time to the second; `–` when it has not come."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else money.NOTHING
 
 
 def table(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options):
@@ -106,11 +107,24 @@ def picked(event) -> int | None:
     return rows[0] if rows else None
 
 
+def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> str | None:
+    """Draws a table of rows that name a `run`; answers the run whose row was clicked just now."""
+    clicks = st.session_state.get("clicks", 0)
+    # The count is part of the key, so that a table shown again has forgotten its last click.
+    select = {"on_select": "rerun", "selection_mode": ["single-row", "single-cell"], "key": f"{alt} {clicks}"}
+    row = picked(table(frame, columns, alt, unknown, **select, **options))
+    if row is None:
+        return None
+    st.session_state["clicks"] = clicks + 1
+    return frame["run"][row]
+
+
 def by_role(spent: pl.DataFrame) -> pl.DataFrame:
-    """`spend` by loop and role -> loop | maker_usd | checker_usd. A loop without calls of a role has spent 0 there, not an unknown amount."""
+    """`spend` by loop and role -> loop | maker_usd | checker_usd. A loop without calls of a role has spent 0 there, nothing unknown."""
     loops = spent.select("loop").unique()
     for role in ("maker", "checker"):
         theirs = spent.filter(role=role).select("loop", pl.col("cost_usd").alias(f"{role}_usd"))
-        absent = loops.join(theirs, on="loop", how="anti").select("loop", pl.lit(0).cast(theirs.schema[f"{role}_usd"]).alias(f"{role}_usd"))
-        loops = loops.join(pl.concat([theirs, absent]), on="loop")
+        nothing = pl.lit(0).cast(spent.schema["cost_usd"]).alias(f"{role}_usd")
+        others = loops.join(theirs, on="loop", how="anti").select("loop", nothing)
+        loops = loops.join(pl.concat([theirs, others]), on="loop")
     return loops

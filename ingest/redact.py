@@ -26,6 +26,13 @@ _FACT = re.compile(
     r"|^(prompt\.id|event\.name|gen_ai\.(output|input)\.type)$",
     re.IGNORECASE,
 )
+_INNER = (
+    r"(?i)(prompts?|completions?|messages?|contents?|inputs?|outputs?|arguments|args|parameters|params|results?|body|instructions?|query|texts?|"
+    r"thoughts?|code|command|stdout|stderr|value|data|answer|question|authorization|cookie|password|secret|api_?key|token)(\\?['\"]\s*:|\x12)"
+)
+"""A key inside a value that names content or a credential: JSON closes it with a quote, OTLP goes on with the tag of its own value."""
+_OPENS = (b"{", b"[", b'"', b" ", b"\n")
+"""First byte of a text that may be JSON."""
 _LONGEST = 512  # characters; a longer text under an unknown key is content
 _NUMBER = r"^-?[0-9]{1,19}(\.[0-9]{1,9})?$"
 
@@ -51,13 +58,23 @@ def redacted(rows: pa.StructArray) -> pa.StructArray:
     length = pc.utf8_length(text)
     is_number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False).to_numpy(zero_copy_only=False)
     is_long = pc.fill_null(pc.greater(length, _LONGEST), False).to_numpy(zero_copy_only=False)
-    hidden = secret | (content & ~is_number) | is_long
+    hidden = secret | (content & ~is_number) | is_long | _holds_content(text)
     columns = {name: rows.field(name) for name in (field.name for field in rows.type)}
     columns["key"] = _short(coded)
     columns["string_value"] = _noted(text, length, hidden)
     for name in ("array_value", "kvlist_value", "bytes_value"):
-        columns[name] = _blanked(rows.field(name), secret | content)
+        columns[name] = _blanked(rows.field(name), secret | content | _holds_content(rows.field(name)))
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _holds_content(values: pa.Array) -> np.ndarray:
+    """Whether a structured value, under whatever key, is too long for a fact or names content or a credential inside."""
+    holds = np.zeros(len(values), bool)
+    is_json = pc.is_in(pc.binary_slice(values.cast(pa.binary()), 0, 1), pa.array(_OPENS))
+    rows = np.flatnonzero(is_json if pa.types.is_string(values.type) else pc.is_valid(values))
+    structured = values.take(pa.array(rows))
+    holds[rows] = pc.or_(pc.greater(pc.binary_length(structured), _LONGEST), pc.match_substring_regex(structured, _INNER))
+    return holds
 
 
 def _short(coded: pa.DictionaryArray) -> pa.DictionaryArray:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Desk:
         owners = Owners(self.loops)
         self.now = MONDAY
         self.ledger, self.control = Ledger(self.directory), Control(self.directory)
-        self.books = Books(self.ledger, Rules(owners, PriceBook.compile(self.prices)))
+        self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices))))
         self.signals = Signals(self.control, self.now)
         self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals)
 
@@ -114,6 +115,11 @@ class Desk:
     def close(self) -> None:
         self.control.close()
         self.ledger.close()
+
+
+@cache
+def _book(prices: tuple[CustomPrice, ...]) -> PriceBook:
+    return PriceBook.compile(prices)
 
 
 def _id(name: str, width: int) -> bytes:

@@ -11,35 +11,32 @@ chosen = filters.chosen()
 period = {word: chosen.get(word) for word in ("from", "to")}
 total = data.report("spend", **chosen)
 if total.rows.is_empty():
-    notices.nothing_here("calls")
+    notices.nothing_here("calls", total)
 
 days, roles = (data.report("spend", by=by, **chosen).rows for by in ("day", "role"))
 lately = (total.now - timedelta(minutes=16)).replace(second=0, microsecond=0)
-running = data.report("runs", **chosen | {"from": lately.isoformat()}).rows.filter(state="running")
+running = data.report("runs", **chosen | {"from": lately.isoformat(), "to": None}).rows.filter(state="running")
 headline.draw(total.rows.row(0, named=True), days, roles, running, data.report("budgets", **period).rows)
 
 per_day, per_loop = st.columns([3, 2])
 with per_day, st.container(border=True, height="stretch"):
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown("**Spend per day**, UTC", width="content")
-        by = st.segmented_control(
-            "By", ["team", "loop", "model", "agent"], default="team", required=True, key="by", bind="query-params", label_visibility="collapsed"
-        )
-    st.altair_chart(charts.spend_per_day(data.report("spend", by=f"day,{by}", **chosen).rows, by), alt=f"Spend per day, stacked by {by}")
+        by = filters.switch("by", ["team", "loop", "model", "agent"])
+    shares = data.report("spend", by=f"day,{by}", **chosen).rows
+    st.altair_chart(charts.spend_per_day(shares, by), alt=f"Spend per day, stacked by {by}")
+    notices.cut(shares, "dearest shares of a day")
 
-shares = data.report("spend", by="loop,role", **chosen).rows
+by_loop = data.report("spend", by="loop,role", **chosen).rows
 with per_loop, st.container(border=True, height="stretch"):
     st.markdown("**Spend by loop**, maker and checker apart")
-    st.altair_chart(charts.spend_by_loop(shares), alt="Spend by loop, stacked by role")
+    st.altair_chart(charts.spend_by_loop(by_loop), alt="Spend by loop, stacked by role")
 
-view = st.segmented_control(
-    "Table", ["Loops by spend", "Inventory"], default="Loops by spend", required=True, key="view", bind="query-params", label_visibility="collapsed"
-)
 inventory = data.report("inventory", **period).rows
-if view == "Inventory":
-    known = ["loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "first_seen", "last_seen"]
-    table(inventory, known, "Every loop: registered, silent or unregistered")
+if filters.switch("view", ["Loops by spend", "Inventory"]) == "Inventory":
+    columns = ["loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "first_seen", "last_seen"]
+    table(inventory, columns, "Every loop: registered, silent or unregistered")
 else:
-    loops = data.report("spend", by="loop", **chosen).rows.join(by_role(shares), on="loop")
-    dear = ["loop", "team", "runs", "calls", "cost_usd", "maker_usd", "checker_usd", "input_tokens", "output_tokens", "last_seen"]
-    table(loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left"), dear, "Loops by spend")
+    loops = data.report("spend", by="loop", **chosen).rows.join(by_role(by_loop), on="loop", how="left")
+    columns = ["loop", "team", "runs", "calls", "cost_usd", "maker_usd", "checker_usd", "input_tokens", "output_tokens", "last_seen"]
+    table(loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left"), columns, "Loops by spend")

@@ -4,27 +4,26 @@ import polars as pl
 import streamlit as st
 
 from dashboard import data, filters, notices, run_trace
-from dashboard.tables import picked, table
+from dashboard.tables import clicked_run
 
 if run := st.query_params.get("run"):
     run_trace.draw(run)
     st.stop()
 
-found = data.report("runs", limit=1000, **filters.chosen()).rows
-if found.is_empty():
-    notices.nothing_here("runs")
+answer = data.report("runs", **filters.chosen())
+runs = answer.rows
+if runs.is_empty():
+    notices.nothing_here("runs", answer)
 
-charged = found.filter(pl.col("calls") > 0)
-runs = charged
-if charged.height < found.height:
-    views = {f"{charged.height:,} runs with calls": charged, f"All {found.height:,}": found}
-    runs = views[st.segmented_control("Runs", views, default=next(iter(views)), required=True, label_visibility="collapsed")]
+silent = runs.filter(pl.col("calls") == 0)
+if 0 < silent.height < runs.height and filters.switch("runs", ["With calls", "All runs"]) == "With calls":
+    runs = runs.filter(pl.col("calls") > 0)
 
 columns = [
     "run", "loop", "team", "state", "started_at", "duration_ms", "steps", "calls", "input_tokens", "output_tokens", "cost_usd", "signals",
-    "last_action", "agents", "user",
+    "last_action", "user", "agents",
 ]  # fmt: skip
-row = picked(table(runs, columns, "Runs, newest first", on_select="rerun", selection_mode=["single-row", "single-cell"], height=700))
-if row is not None:
-    st.query_params["run"] = runs["run"][row]
+if run := clicked_run(runs, columns, "Runs, newest first", height=700):
+    st.query_params["run"] = run
     st.rerun()
+notices.cut(answer.rows, "newest runs")

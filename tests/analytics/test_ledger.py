@@ -1,0 +1,208 @@
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+import zstandard
+from bookkeeping import MONDAY, Desk, call, policy
+
+from analytics.errors import StoreError
+from analytics.ledger import SQL, Ledger, migrations
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = sorted((ROOT / "tests" / "golden").glob("[0-9]*"))
+ACCEPTED = pl.DataFrame({"accepted_at": [MONDAY], "mark": [2], "found": [1], "reason": ["a test"]})  # rows of the smallest table
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def refusal(directory: Path) -> str:
+    with pytest.raises(StoreError) as raised:
+        Ledger(directory)
+    return str(raised.value)
+
+
+# Commits
+
+
+def test_what_was_committed_is_there_after_a_restart(tmp_path, ledger):
+    ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED})
+    ledger.append(2, MONDAY, {"accepted_losses": ACCEPTED})
+    ledger.close()
+    again = Ledger(tmp_path)
+    assert (again.commit_no, again._rows("select count(*) from accepted_losses")) == (2, [(2,)])
+    again.close()
+
+
+def test_a_commit_is_whole_or_not_at_all(ledger):
+    with pytest.raises(duckdb.Error):
+        ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED, "links": pl.DataFrame({"tenant": ["t"]})})
+    assert (ledger.commit_no, ledger._rows("select * from accepted_losses"), ledger._rows("select * from commits")) == (0, [], [])
+
+
+def test_a_query_reads_frames_as_tables(ledger):
+    wanted = {"wanted": pl.DataFrame({"run": ["one"]})}
+    assert ledger.query("queries/run_starts", wanted, tenant="default").rows() == []
+
+
+def test_a_stream_holds_the_same_rows_as_a_query(opened):
+    desk = opened()
+    desk.post(*(call(f"{number}") for number in range(30)))
+    batches = list(desk.ledger.read("queries/record_keys", batch_rows=7, tenant="default"))
+    assert pl.DataFrame(batches).sort("record_key").equals(
+        desk.ledger.query("queries/record_keys", tenant="default").sort("record_key")
+    )
+
+
+def test_reading_many_threads_at_once_is_safe(opened):
+    from concurrent.futures import ThreadPoolExecutor
+
+    desk = opened()
+    desk.post(call("a"))
+    with ThreadPoolExecutor(8) as threads:
+        counts = threads.map(lambda _: desk.ledger.query("queries/record_keys", tenant="default").height, range(40))
+        assert set(counts) == {1}
+
+
+# The mark
+
+
+@pytest.fixture
+def shortened(tmp_path) -> Path:
+    """A ledger that holds one commit where three were acknowledged."""
+    ledger = Ledger(tmp_path)
+    ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED})
+    ledger._write_mark(3)
+    ledger.close()
+    return tmp_path
+
+
+def test_a_ledger_below_its_mark_refuses_and_says_what_to_do(shortened):
+    assert refusal(shortened) == (
+        f"{shortened / 'ledger.duckdb'} holds commits up to 1, but 3 were acknowledged: 2 are missing. "
+        f"Restore a backup, or run: loopledger doctor --data {shortened} --accept-loss --reason TEXT"
+    )
+
+
+def test_an_accepted_loss_is_on_record_and_the_ledger_serves_again(shortened):
+    ledger = Ledger(shortened, below_mark=True)
+    assert ledger.accept_loss(MONDAY, "disk died") == 2
+    ledger.close()
+    again = Ledger(shortened)
+    assert again._rows("select * from accepted_losses where reason = 'disk died'") == [(MONDAY, 3, 1, "disk died")]
+    again.append(2, MONDAY, {})
+    assert again._read_mark() == 2
+    again.close()
+
+
+def test_a_lost_ledger_file_is_noticed(tmp_path, ledger):
+    ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED})
+    ledger.close()
+    ledger.path.unlink()
+    assert "1 are missing" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 36, b"[]"])
+def test_a_damaged_mark_is_named(tmp_path, ledger, damage):
+    ledger.close()
+    (tmp_path / "ledger.mark").write_bytes(damage)
+    assert str(tmp_path / "ledger.mark") in refusal(tmp_path)
+
+
+# Files that cannot be used
+
+
+def test_a_newer_schema_is_refused(tmp_path, ledger):
+    known = len(migrations("ledger"))
+    ledger._rows(f"update schema_version set version = {known + 1}")
+    ledger.close()
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'ledger.duckdb'} has schema version {known + 1}, this loopledger knows up to {known}: use a newer loopledger"
+    )
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+    (tmp_path / "ledger.duckdb").write_bytes(b"not a database" * 1000)
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'ledger.duckdb'} cannot be opened: ")
+
+
+def test_a_ledger_that_another_process_has_open_is_refused(tmp_path):
+    holds = "import sys; from analytics.ledger import Ledger; from pathlib import Path\nledger = Ledger(Path(sys.argv[1])); print(); input()"
+    with subprocess.Popen([sys.executable, "-c", holds, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert refusal(tmp_path).startswith(f"{tmp_path / 'ledger.duckdb'} is in use by another process")
+        other.communicate(b"\n")
+
+
+def test_a_refused_ledger_is_let_go(shortened):
+    refusal(shortened)
+    duckdb.connect(shortened / "ledger.duckdb").close()
+
+
+# Versions
+
+
+@pytest.mark.parametrize("store", ["ledger", "control"])
+def test_migrations_are_numbered_without_a_gap(store):
+    files = sorted(path.stem for path in (SQL / store).iterdir())
+    assert [int(file[:3]) for file in files] == list(range(1, len(files) + 1))
+    assert migrations(store) == [f"{store}/{file}" for file in files]
+
+
+def test_there_is_a_golden_store_of_every_version():
+    versions = max(len(migrations("ledger")), len(migrations("control")))
+    assert [path.name for path in GOLDEN] == [f"{number:03d}" for number in range(1, versions + 1)]
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
+def test_a_store_of_an_earlier_version_opens_with_all_it_holds(golden, tmp_path):
+    (tmp_path / "data").mkdir()
+    for file in golden.iterdir():
+        (tmp_path / "data" / file.stem).write_bytes(zstandard.decompress(file.read_bytes()))
+    desk = Desk(tmp_path / "data", [policy()])
+    assert (desk.ledger.commit_no, desk.control.cursor()) == (2, 2)
+    assert desk.rows("select agent, sum(calls), sum(unknown_calls), sum(cost_usd) from charges group by agent order by agent") == [
+        ("maker", 1, 0, 9),
+        (None, 2, 1, 4),
+    ]
+    assert [(row["percent"], row["state"], row["spent_nano_usd"]) for row in desk.control.all_incidents()] == [
+        (80, "open", 9 * 10**9),
+        (100, "open", 13 * 10**9),
+    ]
+    assert desk.post(call("c", 4, minute=1)).repeated == 1
+    desk.close()
+
+
+# Wiring
+
+
+def files_named_by(module: Path) -> set[str]:
+    """Statements that a module names: plain, or with one name of its own filled in."""
+    tree = ast.parse(module.read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    named = {text for text in texts if re.fullmatch(r"(queries|reports)/\w+", text)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant) and len(node.values) == 2:
+            named |= {node.values[0].value + text for text in texts if (SQL / f"{node.values[0].value}{text}.sql").is_file()}
+    return named
+
+
+def test_every_statement_is_used_and_every_used_one_exists():
+    modules = [path for package in ("analytics", "ingest") for path in (ROOT / package).rglob("*.py")]
+    used = set().union(*map(files_named_by, modules))
+    held = {path.relative_to(SQL).with_suffix("").as_posix() for path in SQL.rglob("*") if path.is_file()}
+    assert used == held - set(migrations("ledger")) - set(migrations("control"))
+
+
+def test_every_statement_says_first_what_its_rows_are():
+    assert [path.name for path in SQL.rglob("*.sql") if not path.read_text().startswith("-- ")] == []

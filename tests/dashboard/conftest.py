@@ -1,0 +1,84 @@
+"""Real collectors for the dashboard: one without a record, one with recorded runs, some of which crossed a budget."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "sample_traces"
+POLICIES = """
+policies:
+  - {name: bump-week, when: {loop: [nightly-dependency-bump]}, per: loop, limit_usd: "4.00", window: week}
+  - {name: any-run, limit_usd: "5.00", window: run}
+"""
+
+
+@contextmanager
+def collector(data: Path, *options: str | Path) -> Iterator[str]:
+    """The URL of a collector under the replay clock, for as long as the context lasts."""
+    ports = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    command = [sys.executable, "-m", "ingest.cli", "collector", "--data", data, *ports, "--clock", "replay", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield next(line.split()[-1] for line in process.stdout if line.startswith("OTLP/HTTP"))
+        finally:
+            process.terminate()
+
+
+def send(url: str, sample: str, bodies: int | None = None) -> None:
+    """The first bodies of a sample, in order, over OTLP/HTTP."""
+    with httpx.Client(base_url=url, headers={"content-type": "application/x-protobuf"}) as client:
+        for body in sorted((SAMPLES / sample).glob("[0-9]*.pb"))[:bodies]:
+            client.post(f"/v1/{body.stem.partition('-')[2]}", content=body.read_bytes()).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory) -> Iterator[str]:
+    """A collector that has seen nothing and has no policies."""
+    with collector(tmp_path_factory.mktemp("empty")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory) -> Iterator[str]:
+    """A collector with 40 runs of the weekend, of which one crossed `bump-week`, and two samples; one call in them has no usage."""
+    config = tmp_path_factory.mktemp("config")
+    shutil.copytree(SAMPLES / "config", config, dirs_exist_ok=True)
+    (config / "policies" / "budgets.yaml").write_text(POLICIES)
+    with collector(tmp_path_factory.mktemp("filled"), "--config", config) as url:
+        send(url, "weekend", 40)
+        send(url, "strands")
+        send(url, "langgraph-openinference")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def unlimited(tmp_path_factory) -> Iterator[str]:
+    """A collector with one sample and no policies."""
+    with collector(tmp_path_factory.mktemp("unlimited")) as url:
+        send(url, "strands")
+        yield url
+
+
+@pytest.fixture
+def visit(monkeypatch) -> Callable[..., AppTest]:
+    """Opens a page of the dashboard on a collector, with words of the URL; the default is the overview."""
+
+    def visit(url: str, page: str | None = None, **query: str | list[str]) -> AppTest:
+        monkeypatch.setenv("LOOPLEDGER_COLLECTOR", url)
+        st.cache_data.clear()
+        at = AppTest.from_file(ROOT / "dashboard" / "streamlit_app.py", default_timeout=30)
+        at.query_params.update(query)
+        if page:
+            at.switch_page(f"app_pages/{page}.py")
+        return at.run()
+
+    return visit

@@ -1,0 +1,137 @@
+"""Charts: the mark is a float of the right size, the words beside it are exact."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from dashboard import charts
+
+USD = pl.Decimal(38, 9)
+NOON = datetime(2026, 11, 14, 12)
+
+
+def spent(*rows: tuple, by: str = "team") -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={"day": pl.String, by: pl.String, "cost_usd": USD}, orient="row")
+
+
+def drawn(chart) -> pl.DataFrame:
+    """The rows a chart draws; of layers those of the first."""
+    return (chart.layer[0] if hasattr(chart, "layer") else chart).data
+
+
+def step(number: int, cost: str | None, *, counts: bool | None = True, **more) -> dict:
+    start = NOON + timedelta(seconds=number)
+    said = {"step": number, "depth": 0, "name": "chat", "kind": "model", "failed": False, "error_type": None}
+    times = {"started_at": start, "ended_at": start + timedelta(seconds=1)}
+    return {**said, **times, "counts": counts, "cost_usd": cost and Decimal(cost), **more}
+
+
+def steps(*rows: dict) -> pl.DataFrame:
+    types = {"cost_usd": USD, "counts": pl.Boolean, "error_type": pl.String, "ended_at": pl.Datetime("us")}
+    return pl.DataFrame(rows, schema_overrides=types)
+
+
+def crossings(*rows: tuple) -> pl.DataFrame:
+    schema = {"crossed_at": pl.Datetime("us"), "policy": pl.String, "threshold": pl.Int64, "action": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_a_mark_is_a_float_in_dollars_and_its_text_is_exact():
+    marked = charts.mark(pl.DataFrame({"cost_usd": ["10.123456789", None]}, schema={"cost_usd": USD}))
+    assert marked.schema == {"mark": pl.Float64, "text": pl.String}
+    assert marked.rows() == [(10.123456789, "$10.12"), (None, "unknown")]
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        charts.spend_per_day(spent(("2026-11-14", "web", Decimal("10.12"))), "team"),
+        charts.spend_by_loop(pl.DataFrame({"loop": ["a"], "role": ["maker"], "cost_usd": [Decimal("10.12")]})),
+        charts.burn(pl.DataFrame({"happened_at": [NOON], "spent_usd": [Decimal("10.12")], "limit_usd": [Decimal(40)]}), crossings()),
+        charts.cumulative(steps(step(0, "10.12")), crossings()),
+        charts.waterfall(steps(step(0, "10.12"))),
+    ],
+    ids=["spend_per_day", "spend_by_loop", "burn", "cumulative", "waterfall"],
+)
+def test_no_chart_draws_a_decimal(chart):
+    layers = getattr(chart, "layer", [chart])
+    assert not [
+        name for layer in layers if layer.data is not None for name, type_ in getattr(layer.data, "schema", {}).items() if type_ == USD
+    ]
+    assert drawn(chart)["mark"].to_list() == [10.12]
+
+
+def test_sums_of_a_day_are_exact_before_they_are_drawn():
+    cents = spent(*[("2026-11-14", f"team {number}", Decimal("0.1")) for number in range(20)])
+    bars = drawn(charts.spend_per_day(cents, "team"))
+    assert dict(bars.select("team", "text").rows())["other"] == "$1.20"
+    assert bars.height == charts.MOST_SERIES + 1
+
+
+def test_the_dearest_eight_keep_their_names():
+    ranked = spent(*[("2026-11-14", f"loop {number}", Decimal(number)) for number in range(1, 11)], by="loop")
+    assert charts.grouped(ranked, "loop").sort("cost_usd")["loop"].to_list() == [*("other", *(f"loop {number}" for number in range(3, 11)))]
+
+
+def test_a_name_keeps_its_colour_whatever_it_is_drawn_with():
+    slots = [charts.palette(names).index("payments") for names in (["payments"], ["payments", "unattributed", "other"])]
+    assert len(set(slots)) == 1
+
+
+def test_eight_names_have_eight_colours_and_leftovers_are_grey():
+    names = [f"loop {number}" for number in range(8)]
+    domain = charts.palette([*names, "unattributed", "other"])
+    assert sorted(domain[:8]) == names
+    assert domain[8:] == ["unattributed", "other"]
+
+
+def test_days_without_spend_leave_a_gap():
+    chart = charts.spend_per_day(spent(("2026-11-01", "web", Decimal(1)), ("2026-11-09", "web", Decimal(1))), "team")
+    assert chart.encoding.x.scale.domain == [f"2026-11-0{day}" for day in range(1, 10)]
+
+
+def test_a_single_day_is_drawn_within_its_week():
+    chart = charts.spend_per_day(spent(("2026-11-09", "web", Decimal(1))), "team")
+    assert len(chart.encoding.x.scale.domain) == 7
+
+
+def test_a_trend_counts_days_without_spend_as_nothing():
+    days = pl.DataFrame({"day": ["2026-11-03", "2026-11-01"], "cost_usd": [None, Decimal("1.5")]}, schema_overrides={"cost_usd": USD})
+    assert charts.trend(days, "cost_usd") == [1.5, 0.0, 0.0]
+
+
+def test_what_a_run_has_cost_so_far_is_summed_in_the_order_of_ends_over_charged_steps():
+    late_end = {"ended_at": NOON + timedelta(minutes=1)}
+    trace = steps(step(0, "0.1", **late_end), step(1, "0.2"), step(2, "9", counts=False), step(3, None), step(4, None, counts=None))
+    line = drawn(charts.cumulative(trace, crossings()))
+    assert line["text"].to_list() == ["$0.200", "$0.300"]
+
+
+def test_an_open_step_lasts_to_the_end_of_the_trace():
+    bars = drawn(charts.waterfall(steps(step(0, None, ended_at=None), step(4, "1"))))
+    assert bars.select("start", "end", "cost").rows() == [(0.0, 5.0, "unknown"), (4.0, 5.0, "$1.00")]
+
+
+def test_a_step_that_is_not_charged_has_no_cost_beside_it_and_a_failure_is_named():
+    bars = drawn(charts.waterfall(steps(step(0, None, counts=None, failed=True, error_type="refused"), step(1, None, counts=False))))
+    assert bars.select("cost", "failure").rows() == [("", "failed refused"), ("", "")]
+
+
+def test_crossings_are_marked_with_what_was_ordered():
+    points = pl.DataFrame({"happened_at": [NOON], "spent_usd": [Decimal(18)], "limit_usd": [Decimal(18)]})
+    chart = charts.burn(points, crossings((NOON, "week", 100, "kill"), (NOON - timedelta(hours=1), "week", 80, "warn")))
+    marked = [layer.data["says"].item() for layer in chart.layer if layer.data is not None and "crossed_at" in layer.data.columns]
+    assert marked == ["80% warn", "80% warn", "100% kill", "100% kill"]
+
+
+def test_a_limit_in_tokens_draws_no_line_of_dollars():
+    points = pl.DataFrame({"happened_at": [NOON], "spent_usd": [Decimal(18)], "limit_usd": [None]}, schema_overrides={"limit_usd": USD})
+    area, limit = charts.burn(points, crossings()).layer
+    assert (area.data.height, limit.data.height) == (1, 0)
+
+
+def test_times_carry_their_zone():
+    chart = charts.cumulative(steps(step(0, "1")), crossings((NOON, "week", 100, "kill")))
+    assert {layer.data.select(pl.selectors.datetime()).dtypes[0] for layer in chart.layer} == {pl.Datetime("us", "UTC")}

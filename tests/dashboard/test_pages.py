@@ -1,0 +1,182 @@
+"""Every page on a real collector: without a record, with recorded runs, and without a collector."""
+
+import re
+from decimal import Decimal
+
+import httpx
+import pytest
+
+PAGES = ("overview", "runs", "budgets")
+CROSSED = "bump-20261113T203600Z"
+"""The run of the weekend whose call crossed $4.00."""
+
+
+def said(at) -> str:
+    """What a page says in words."""
+    return "\n".join(str(element.value) for kind in ("header", "subheader", "markdown", "caption", "code") for element in at.get(kind))
+
+
+def figures(at) -> dict[str, tuple[str, str]]:
+    """The key figures of a page with what stands beside them."""
+    return {metric.label: (metric.value, metric.delta) for metric in at.metric}
+
+
+def report(url: str, name: str, **query) -> list[dict]:
+    return httpx.get(f"{url}/api/v1/reports/{name}", params=query).raise_for_status().json()["rows"]
+
+
+def column(table, name: str) -> list:
+    return table.value[name].to_list()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_record_every_page_says_how_a_runtime_gets_here(empty, visit, page):
+    at = visit(empty, page)
+    assert not at.exception
+    assert f"OTEL_EXPORTER_OTLP_ENDPOINT={empty}\n" in said(at)
+    assert "OTEL_RESOURCE_ATTRIBUTES=loopledger.loop=" in said(at)
+    assert "loopledger up --demo" in said(at)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_draws_recorded_runs_and_says_how_fresh_they_are(filled, visit, page):
+    at = visit(filled, page)
+    assert not at.exception
+    assert at.dataframe
+    assert "Last record 2026-11-22 14:07:06 · collector's clock 2026-11-22 14:07:06 UTC · commit " in said(at)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_collector_every_page_says_so_and_what_to_do(visit, page):
+    at = visit("http://127.0.0.1:1", page)
+    assert not at.exception
+    (error,) = at.error
+    assert (
+        error.value
+        == "[Errno 111] Connection refused. Start it with `loopledger up`, or draw another one with `loopledger dashboard --collector URL`."
+    )
+
+
+def test_the_total_is_a_floor_and_says_what_it_leaves_out(filled, visit):
+    (total,) = report(filled, "spend")
+    assert total["unknown_calls"] == 1
+    assert figures(visit(filled)) == {
+        "Spend, at least": (f"${Decimal(total['cost_usd']):.2f}", "1 call without usage"),
+        "Calls": ("246", "3.42M tokens in, 147.4k out"),
+        "Priced": ("99.5%", "245 of 246 calls"),
+        "Running now": ("0 runs", "none in the last 15 minutes"),
+        "Policies breached": ("1 of 2", "bump-week"),
+    }
+
+
+def test_a_complete_total_is_no_floor(filled, visit):
+    at = visit(filled, loop="nightly-dependency-bump")
+    assert figures(at)["Spend"][1] == "every call priced"
+
+
+def test_loops_are_listed_with_maker_and_checker_cost_apart_to_the_last_digit(filled, visit):
+    (loops,) = visit(filled).dataframe
+    costs = {(row["loop"], row["role"]): Decimal(row["cost_usd"]) for row in report(filled, "spend", by="loop,role")}
+    assert column(loops, "loop") == ["nightly-dependency-bump", "unattributed"]
+    assert column(loops, "maker_usd") == [costs["nightly-dependency-bump", "maker"], 0]
+    assert column(loops, "checker_usd") == [costs["nightly-dependency-bump", "checker"], 0]
+    assert column(loops, "runs") == [40, 5]
+
+
+def test_the_inventory_names_loops_that_are_silent_and_spend_that_names_no_loop(filled, visit):
+    (loops,) = visit(filled, view="Inventory").dataframe
+    assert {name: status for name, (status,) in zip(column(loops, "loop"), column(loops, "status"), strict=True)} == {
+        "nightly-dependency-bump": "registered and seen",
+        "morning-triage-loop": "registered, silent",
+        "weekly-docs-sync": "registered, silent",
+        "unattributed": "unregistered",
+    }
+
+
+def test_a_period_counts_back_from_the_collectors_clock(filled, visit):
+    at = visit(filled, period="24 h")
+    (lately,) = report(filled, "spend", **{"from": "2026-11-21T14:07"})
+    assert figures(at)["Calls"][0] == f"{lately['calls']}"
+
+
+def test_chosen_dates_are_whole_days(filled, visit):
+    at = visit(filled, period="Dates", dates=["2026-11-13", "2026-11-13"])
+    assert figures(at)["Calls"][0] == f"{report(filled, 'spend', loop='nightly-dependency-bump')[0]['calls']}"
+
+
+def test_filters_of_the_url_narrow_every_figure(filled, visit):
+    at = visit(filled, model="gpt-5-mini")
+    assert [multiselect.value for multiselect in at.multiselect] == [[], [], ["gpt-5-mini"]]
+    assert figures(at)["Calls"][0] == f"{report(filled, 'spend', model='gpt-5-mini')[0]['calls']}"
+
+
+def test_a_filter_stays_when_the_page_changes(filled, visit):
+    at = visit(filled)
+    at.multiselect(key="loop").set_value(["unattributed"]).run()
+    (runs,) = at.switch_page("app_pages/runs.py").run().dataframe
+    assert set(column(runs, "loop")) == {"unattributed"}
+
+
+@pytest.mark.parametrize("page", ["overview", "runs"])
+def test_a_selection_without_calls_says_where_the_records_are(filled, visit, page):
+    at = visit(filled, page, period="24 h", loop="nightly-dependency-bump")
+    assert not at.exception
+    assert "in this period and selection" in said(at)
+    assert "The ledger's last record is of 2026-11-22 14:07:06 UTC." in said(at)
+
+
+def test_runs_are_listed_newest_first_and_an_unknown_cost_stays_unknown(filled, visit):
+    (runs,) = visit(filled, "runs").dataframe
+    started = column(runs, "started_at")
+    assert started == sorted(started, reverse=True)
+    by_name = {row["run"]: row["cost_usd"] for row in report(filled, "runs") if row["calls"]}
+    assert dict(zip(column(runs, "run"), column(runs, "cost_usd"), strict=True)) == {
+        name: cost and Decimal(cost) for name, cost in by_name.items()
+    }
+
+
+def test_a_run_shows_what_it_did_what_it_cost_and_what_it_was_ordered(filled, visit):
+    at = visit(filled, "runs", run=CROSSED)
+    assert not at.exception
+    orders, steps = at.dataframe
+    assert column(orders, "action")[0] == ["stop"]
+    assert "bump-week: nightly-dependency-bump reached 100 % of its limit" in said(at)
+    costs = [cost for cost in column(steps, "Cost") if cost != "–"]
+    (run,) = report(filled, "runs", run=CROSSED)
+    assert len(costs) == run["calls"]
+    assert all(re.fullmatch(r"\$0\.\d+", cost) for cost in costs)
+    assert column(steps, "Step")[:2] == ["invoke_agent bump-fixer", "\u2003chat claude-sonnet-4-5"]
+    assert column(steps, "Counted")[0] == "a sum over the calls below it, retries_exhausted"
+
+
+def test_a_call_without_usage_has_unknown_tokens_and_cost(filled, visit):
+    (run,) = (row["run"] for row in report(filled, "runs") if row["unknown_calls"])
+    at = visit(filled, "runs", run=run)
+    assert figures(at)["Cost, at least" if figures(at).get("Cost, at least") else "Cost"][1] == "1 call without usage"
+    (steps,) = at.dataframe
+    unknown = steps.value[steps.value["Cost"] == "unknown"]
+    assert unknown["Input"].to_list() == unknown["Output"].to_list() == ["unknown"]
+
+
+def test_a_run_nobody_knows_is_named(filled, visit):
+    at = visit(filled, "runs", run="nope")
+    assert [warning.value for warning in at.warning] == ["The ledger knows no run `nope`."]
+
+
+def test_budgets_show_their_burn_and_hide_runs_within_their_limit(filled, visit):
+    at = visit(filled, "budgets")
+    budgets, incidents, orders = at.dataframe
+    assert column(budgets, "policy") == ["bump-week"]
+    assert column(budgets, "state") == [["breached"]]
+    assert column(incidents, "threshold") == [100, 80]
+    assert column(incidents, "run")[0] == CROSSED
+    assert set(column(orders, "loop")) == {"nightly-dependency-bump"}
+    assert at.get("vega_lite_chart")
+    everything = visit(filled, "budgets", limits="With runs in their limit").dataframe[0]
+    assert len(everything.value) == len(report(filled, "budgets"))
+
+
+def test_without_policies_the_page_says_where_they_go(unlimited, visit):
+    at = visit(unlimited, "budgets")
+    assert not at.exception
+    assert "`policies/budgets.yaml`" in said(at)

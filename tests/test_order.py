@@ -1,0 +1,152 @@
+"""The order, the grouping and the repetition of what arrives change no total and no incident, whenever the collector restarts."""
+
+import os
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+import pytest
+from bodies import SAMPLES, split
+
+from analytics.config import Config, Policy
+from analytics.reports import DIMENSIONS, REPORTS, Question
+from ingest.access import DEFAULT_TENANT
+from ingest.clock import Replay
+from ingest.pipeline import Request
+from ingest.replay import Recording, recordings
+from ingest.service import Service, opened
+
+FOLDERS = (
+    "strands",
+    "langgraph-openinference",
+    "openai-agents-openinference",
+    "google-adk-gemini",
+    "anthropic-sdk-native",
+    "crewai-openinference",
+    "weekend",
+)
+WEEKEND_BODIES = 30
+SEEDS = range(int(os.environ.get("LOOPLEDGER_ORDER_SEEDS", "20")))
+CONFIG = Config(
+    policies=(
+        Policy(name="everything", window="month", limit_usd="3.00", assume_usd_per_call="0.05"),
+        Policy(name="each-run", window="run", limit_usd="0.12"),
+        Policy(name="each-team", window="week", per="team", limit_usd="0.50"),
+        Policy(name="each-model", window="day", per="model", limit_tokens=20_000, timezone="Europe/Berlin"),
+        Policy(name="each-agent", window="day", per="agent", limit_usd="0.01"),
+        Policy(name="each-loop", window="week", per="loop", limit_usd="2.00", when={"role": ["maker", "unattributed"]}),
+    )
+)
+BY = ("model", "agent", "run", "team", "role")
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a ledger says in the end."""
+
+    spend: list[tuple]
+    incidents: list[tuple]
+
+
+@cache
+def recorded(folder: str) -> tuple[Recording, ...]:
+    found = recordings([SAMPLES / folder])
+    return tuple(found[:WEEKEND_BODIES] if folder == "weekend" else found)
+
+
+@cache
+def records() -> tuple[Request, ...]:
+    """Every record of every folder as a body of its own, in recorded order."""
+    bodies = (recording for folder in FOLDERS for recording in recorded(folder))
+    return tuple(Request(one, body.signal, DEFAULT_TENANT) for body in bodies for one in split(body.protobuf(), body.signal))
+
+
+def feed(service: Service, batches: Iterable[Sequence[Request]]) -> None:
+    for batch in batches:
+        answers = service.pipeline.commit(service.pipeline.decode(batch))
+        assert [answers[request].rejected for request in batch] == [0] * len(batch)
+
+
+def opened_at(data: Path):
+    return opened(data, CONFIG, Replay(), delivers=False)
+
+
+def books(service: Service) -> Books:
+    spend = ask(service, "spend", *BY)
+    rows = [row for row in service.control.all_incidents() if row["state"] == "open"]
+    left_out = ("detected_at", "state")
+    incidents = [tuple(value for name, value in row.items() if name not in left_out) for row in rows]
+    return Books(sorted(spend.rows(), key=repr), sorted(incidents))
+
+
+def ask(service: Service, name: str, *by: str) -> pl.DataFrame:
+    return REPORTS[name](service.sources(), Question(DEFAULT_TENANT, by=by))
+
+
+@pytest.fixture(scope="module")
+def in_order(tmp_path_factory: pytest.TempPathFactory) -> Books:
+    """The books of the recorded bodies as they were recorded."""
+    bodies = [Request(body.protobuf(), body.signal, DEFAULT_TENANT) for folder in FOLDERS for body in recorded(folder)]
+    with opened_at(tmp_path_factory.mktemp("in-order")) as service:
+        feed(service, ([body] for body in bodies))
+        return books(service)
+
+
+def test_the_recorded_order_crosses_every_policy(in_order: Books):
+    assert {incident[2] for incident in in_order.incidents} == {policy.name for policy in CONFIG.policies}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_order_with_repeats_and_a_restart_makes_the_same_books(in_order: Books, tmp_path: Path, seed: int):
+    chance = random.Random(seed)
+    arriving = [*records(), *chance.choices(records(), k=20)]
+    chance.shuffle(arriving)
+    batches = list(batched(arriving, chance))
+    restart = chance.randrange(len(batches))
+    with opened_at(tmp_path) as service:
+        feed(service, batches[:restart])
+    with opened_at(tmp_path) as service:
+        feed(service, batches[restart:])
+        found = books(service)
+    assert found.spend == in_order.spend
+    assert found.incidents == in_order.incidents
+
+
+def batched(requests: Sequence[Request], chance: random.Random) -> Iterable[Sequence[Request]]:
+    """Batches of random sizes, most of them small."""
+    start = 0
+    while start < len(requests):
+        end = start + min(chance.randint(1, 60), chance.randint(1, 60))
+        yield requests[start:end]
+        start = end
+
+
+def test_a_replay_of_everything_changes_nothing(in_order: Books, tmp_path: Path):
+    with opened_at(tmp_path) as service:
+        feed(service, [records()])
+        before, commit, charges = books(service), service.ledger.commit_no, service.ledger.query("queries/budget_charges").height
+        feed(service, ([request] for request in records()[::7]))
+        feed(service, [records()])
+        assert (books(service), service.ledger.commit_no) == (before, commit)
+        assert service.ledger.query("queries/budget_charges").height == charges
+        assert service.pipeline.counts.repeated == len(records()) + len(records()[::7])
+    assert before == in_order
+
+
+def test_every_report_sums_to_the_ledger(tmp_path: Path):
+    with opened_at(tmp_path) as service:
+        feed(service, [records()])
+        charges = service.ledger.query("queries/budget_charges")
+        total, (calls,) = charges["cost_usd"].sum(), ask(service, "spend")["calls"]
+        assert total > 0
+        spends = [ask(service, name, dimension) for name in ("spend", "usage") for dimension in DIMENSIONS]
+        assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in spends} == {(total, calls)}
+        assert [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory")] == [total, total]
+        budgets = ask(service, "budgets").filter(pl.col("policy") != "each-loop").group_by("policy").agg(pl.col("spent_usd").sum())
+        assert {spent for (spent,) in budgets.select("spent_usd").iter_rows()} == {total}
+        limited = Decimal(charges.filter(pl.col("role").is_null() | (pl.col("role") == "maker"))["cost_usd"].sum())
+        assert ask(service, "budgets").filter(policy="each-loop")["spent_usd"].sum() == limited
