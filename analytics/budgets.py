@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from analytics.model import SEVERITY, UNATTRIBUTED
+from analytics.model import BUCKETS, SEVERITY, UNATTRIBUTED
 
 if TYPE_CHECKING:
     from analytics.config import Policy, Threshold
@@ -25,18 +25,7 @@ RUN_WINDOW = "run"
 _ID = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
 _EVERY = {"day": "1d", "week": "1w", "month": "1mo"}
 
-TOKENS = pl.sum_horizontal(
-    pl.col(name).fill_null(0)
-    for name in (
-        "input_uncached_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "cache_write_5m_tokens",
-        "cache_write_1h_tokens",
-        "output_text_tokens",
-        "reasoning_tokens",
-    )  # fmt: skip
-)
+TOKENS = pl.sum_horizontal(pl.col(bucket).fill_null(0) for bucket in BUCKETS)
 
 
 _NANO = pl.col("cost_usd").fill_null(0).to_physical().cast(pl.Int64)  # a decimal of 9 places is stored as its billionths

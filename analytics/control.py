@@ -5,6 +5,7 @@ SQLite with every commit synced. Effects are inserted under unique keys, so what
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,8 +55,9 @@ class Control:
         sa.event.listen(self.engine, "begin", _begin_immediate)
         try:
             self._migrate()
-        except sa.exc.DatabaseError as error:
-            raise StoreError(f"{self.path} cannot be opened: {error.orig}") from error
+        except sqlite3.Error as error:  # before there is an engine's connection, the driver's own errors come through
+            self.close()
+            raise StoreError(f"{self.path} cannot be opened: {error}") from error
         metadata = sa.MetaData()
         sa.event.listen(metadata, "column_reflect", _moments)
         metadata.reflect(self.engine)

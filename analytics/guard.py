@@ -41,7 +41,7 @@ class Guard:
 
     def catch_up(self, now: datetime) -> None:
         """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
-        charges = self._ledger.query("queries/budget_charges")
+        charges = self._ledger.query("queries/budget_charges", tenant=None, start=None, end=None, run=None)
         self._to_look_at = self._take(charges)
         missed = charges.filter(pl.col("commit_no") > self._control.cursor())
         self._arrive(self._runs.calling(missed, now))
@@ -110,7 +110,7 @@ class Guard:
         policy = self._policies[place.policy]
         start, end = budgets.bounds(policy, place.window) or (None, None)
         run = place.scope if policy.window == "run" else None
-        charges = self._ledger.query("queries/budget_charges_between", tenant=place.tenant, start=start, end=end, run=run)
+        charges = self._ledger.query("queries/budget_charges", tenant=place.tenant, start=start, end=end, run=run)
         return budgets.decide(policy, place, charges)
 
     def _differences(self, place: Place, crossings: Sequence[budgets.Crossing], now: datetime) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class Ledger:
     """One tenant-keyed ledger file, owned by this process. Reads may come from any thread, appends from one."""
 
     def __init__(self, directory: Path, *, below_mark: bool = False):
-        """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or, unless allowed, below its mark."""
+        """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or below its mark."""
         self.path = directory / "ledger.duckdb"
         self._mark = directory / "ledger.mark"
         self._local = threading.local()
@@ -153,7 +153,10 @@ class Ledger:
             )
 
     def _read_mark(self) -> int:
-        return json.loads(self._mark.read_text())["commit_no"] if self._mark.exists() else 0
+        try:
+            return int(json.loads(self._mark.read_text())["commit_no"]) if self._mark.exists() else 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self._mark} is damaged: make sure that {self.path} is whole, then remove the mark") from error
 
     def _write_mark(self, commit_no: int) -> None:
         # One write of fixed length in place: a torn one cannot happen within a sector.

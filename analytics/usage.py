@@ -149,8 +149,9 @@ def _unchanged(columns: Collection[str]) -> pl.Expr:
 
 
 def _opened(desired: pl.DataFrame) -> pl.DataFrame:
-    chain = {"version": (pl.col("last").fill_null(0) + 1).cast(pl.Int32), "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
-    return desired.with_columns(**chain).select(_CHAIN + (*DIMENSIONS, *COUNTERS, *MEASURES))
+    version = (pl.col("last").fill_null(0) + 1).cast(pl.Int32)
+    chain = {"version": version, "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
+    return desired.with_columns(**chain).select(*_CHAIN, *DIMENSIONS, *COUNTERS, *MEASURES)
 
 
 def _reversed(superseded: pl.DataFrame) -> pl.DataFrame:

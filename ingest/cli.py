@@ -7,13 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import polars as pl
-
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
 from analytics.reports import DIMENSIONS, FILTERS, REPORTS, QuestionError
 
-_WIDE = 400  # characters of a table that goes to a file or another program
 DONE, NOT_HELD, WRONG_USE, ENVIRONMENT = 0, 1, 2, 3
 
 
@@ -70,7 +67,7 @@ def replay(args: argparse.Namespace) -> int:
     from ingest.ask import find_collector, remember_config
     from ingest.clock import Replay
     from ingest.progress import steps
-    from ingest.replay import recordings, summary
+    from ingest.replay import recordings, summary, told
     from ingest.replay import replay as play
     from ingest.service import opened
 
@@ -87,7 +84,7 @@ def replay(args: argparse.Namespace) -> int:
             for path, reason in refused:
                 print(f"{path}: {reason}", file=sys.stderr)
         found = summary(service)
-    print(json.dumps(found, indent=1) if args.json else _told(found))
+    print(json.dumps(found, indent=1) if args.json else told(found))
     return NOT_HELD if malformed else DONE
 
 
@@ -96,6 +93,7 @@ def report(args: argparse.Namespace) -> int:
 
     Example: loopledger report usage --by model --format json --data ./loopledger-data
     """
+    from ingest import formats
     from ingest.ask import ask
 
     given = {
@@ -105,7 +103,14 @@ def report(args: argparse.Namespace) -> int:
         **{name: getattr(args, name) for name in (*FILTERS, "policy", "scope", "window")},
     }
     rows = ask(_data(args), args.name, {name: value for name, value in given.items() if value})
-    _FORMATS[args.format](rows)
+    if args.format == "table":
+        formats.print_table(rows)
+    elif args.format == "json":
+        print(json.dumps(formats.to_objects(rows), indent=1))
+    elif args.format == "csv":
+        sys.stdout.write(formats.to_csv(rows))
+    else:
+        sys.stdout.buffer.write(formats.to_parquet(rows))
     return DONE
 
 
@@ -120,9 +125,8 @@ def check(args: argparse.Namespace) -> int:
         config = load(args.directory)
     except ConfigError as error:
         return _fail(NOT_HELD, str(error))
-    print(
-        f"{args.directory} is valid: {len(config.policies)} policies, {len(config.loops)} loops, {len(config.prices)} prices, {len(config.channels)} channels"
-    )
+    parts = ", ".join(f"{len(getattr(config, part))} {part}" for part in ("policies", "loops", "prices", "channels"))
+    print(f"{args.directory} is valid: {parts}")
     return DONE
 
 
@@ -193,7 +197,7 @@ def _add_report(add: Callable) -> None:
     question.add_argument("--by", metavar="A,B", help=", ".join(DIMENSIONS))
     question.add_argument("--from", dest="since", metavar="T", help="date or time, UTC, inclusive")
     question.add_argument("--to", dest="until", metavar="T", help="date or time, UTC, exclusive")
-    question.add_argument("--format", choices=tuple(_FORMATS), default="table")
+    question.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
     for name in FILTERS:
         question.add_argument(f"--{name}", action="append", metavar="VALUE", help=f"only this {name}; may be repeated")
     for name in ("policy", "scope", "window"):
@@ -225,64 +229,6 @@ def _data(args: argparse.Namespace, given_only: bool = False) -> Path | None:
 def _fail(code: int, text: str) -> int:
     print(f"loopledger: {text}", file=sys.stderr)
     return code
-
-
-def _told(found: dict) -> str:
-    """The summary of a replay for people."""
-    floor = "at least " if found["unknown_calls"] or found["unpriced_calls"] else ""
-    lines = [
-        f"{found['bodies']} bodies, {found['records']} records: {found['stored']} stored, {found['repeated']} repeated, {found['revised']} revised, "
-        f"{found['rejected']} rejected",
-        f"{found['calls']} calls ({found['unknown_calls']} without usage, {found['unpriced_calls']} without a price), {floor}{found['cost_usd']} USD",
-    ]
-    lines += [
-        f"incident: {i['policy']} {i['scope']} {i['window']} at {i['threshold']} %: {i['spent_usd']} USD, {i['crossed_at']}"
-        for i in found["incidents"]
-    ]
-    if stop := found["first_stop"]:
-        lines.append(
-            f"first stop {stop['at']} at {stop['spent_usd']} USD; {found['signals']} signals; {found['refused_runs_simulated']} later runs refused (simulated)"
-        )
-    return "\n".join(lines)
-
-
-def _print_table(rows: pl.DataFrame) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name, kind in rows.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
-    for row in rows.iter_rows():
-        table.add_row(*("-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in row))
-    width = None if sys.stdout.isatty() else _WIDE
-    Console(width=width).print(table if rows.height else "no rows")
-
-
-def _print_json(rows: pl.DataFrame) -> None:
-    from ingest.report_api import to_objects
-
-    print(json.dumps(to_objects(rows), indent=1))
-
-
-def _print_csv(rows: pl.DataFrame) -> None:
-    from ingest.report_api import to_csv
-
-    sys.stdout.write(to_csv(rows))
-
-
-def _print_parquet(rows: pl.DataFrame) -> None:
-    from ingest.report_api import to_parquet
-
-    sys.stdout.buffer.write(to_parquet(rows))
-
-
-_FORMATS: dict[str, Callable[[pl.DataFrame], None]] = {
-    "table": _print_table,
-    "json": _print_json,
-    "csv": _print_csv,
-    "parquet": _print_parquet,
-}
 
 
 if __name__ == "__main__":

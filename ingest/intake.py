@@ -76,7 +76,7 @@ class Intake:
             self._loop.call_soon_threadsafe(self._answer, batch, answers)
 
     def _batch(self) -> tuple[list, bool]:
-        """The next requests: what comes within the linger or until the committer is free, up to so many bytes; and whether the end has come."""
+        """What comes within the linger, or until the committer is free, up to so many bytes; and whether the end has come."""
         first = self._waiting.get()
         if first is _END:
             return [], True

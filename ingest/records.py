@@ -138,16 +138,18 @@ def _repetition(body: np.ndarray, content: np.ndarray) -> np.ndarray:
     return pl.DataFrame({"body": body, "content": content}).select(pl.int_range(pl.len()).over("body", "content")).to_series().to_numpy()
 
 
+_TEXTS = ("string_value", "array_value", "kvlist_value", "bytes_value")
+_NUMBERS = ("int_value", "double_value", "bool_value")
+
+
 def _hash(attributes: Attributes, owners: int) -> np.ndarray:
-    rows = attributes.rows
-    key = fingerprint.of_text(rows.field("key"))
-    texts = [
-        fingerprint.of_text(rows.field(name))
-        for name in ("string_value", "array_value", "kvlist_value", "bytes_value")
-        if _said(rows, name)
-    ]
-    others = [fingerprint.mix(_bits(rows.field(name))) for name in ("int_value", "double_value", "bool_value") if _said(rows, name)]
-    return fingerprint.sum_by_owner(attributes.owner, fingerprint.combine(key, *texts, *others), owners)
+    """Of each owner the fingerprint of its attributes; whatever else is in the batch does not matter."""
+    rows, values = attributes.rows, np.zeros(len(attributes), np.uint64)
+    for number, name in enumerate((*_TEXTS, *_NUMBERS)):
+        if _said(rows, name):  # a value that is not said hashes to 0, so a column without any may be left out
+            hashed = fingerprint.of_text(rows.field(name)) if name in _TEXTS else fingerprint.mix(_bits(rows.field(name)))
+            values += hashed * np.uint64(2 * number + 1)
+    return fingerprint.sum_by_owner(attributes.owner, fingerprint.combine(fingerprint.of_text(rows.field("key")), values), owners)
 
 
 def _said(rows: pa.StructArray, name: str) -> bool:

@@ -95,3 +95,18 @@ def summary(service: Service) -> dict:
 def _incident(row: dict) -> dict:
     shown = {name: row[name] for name in ("policy", "scope", "window")}
     return {**shown, "threshold": row["percent"], "crossed_at": stamp(row["crossed_at"]), "spent_usd": usd(row["spent_nano_usd"])}
+
+
+def told(found: dict) -> str:
+    """A summary for people."""
+    floor = "at least " if found["unknown_calls"] or found["unpriced_calls"] else ""
+    counts = ", ".join(f"{found[name]} {name}" for name in ("stored", "repeated", "revised", "rejected"))
+    calls = f"{found['calls']} calls ({found['unknown_calls']} without usage, {found['unpriced_calls']} without a price)"
+    lines = [f"{found['bodies']} bodies, {found['records']} records: {counts}", f"{calls}, {floor}{found['cost_usd']} USD"]
+    for row in found["incidents"]:
+        where = f"{row['policy']} {row['scope']} {row['window']}"
+        lines.append(f"incident: {where} at {row['threshold']} %: {row['spent_usd']} USD, {row['crossed_at']}")
+    if stop := found["first_stop"]:
+        lines.append(f"first stop {stop['at']} at {stop['spent_usd']} USD, {found['signals']} signals")
+        lines.append(f"simulated: the standing stop would have refused {found['refused_runs_simulated']} later runs")
+    return "\n".join(lines)

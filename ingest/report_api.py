@@ -1,12 +1,9 @@
 """The read API: reports as JSON, CSV, Arrow or Parquet, each answer with the collector's time, commit and coverage."""
 
-import io
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 
-import polars as pl
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +11,7 @@ from starlette.routing import Route
 
 from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, Question, QuestionError, Sources, coverage
 from ingest.access import DEFAULT_TENANT
+from ingest.formats import to_arrow, to_csv, to_objects, to_parquet, to_plain
 from ingest.problems import problem
 
 _WORDS = ("policy", "scope", "window")
@@ -69,9 +67,9 @@ class ReportApi:
         rows, known = REPORTS[name](sources, question), coverage(sources, question)
         about = {
             "report": name,
-            "now": _text(sources.now),
+            "now": to_plain(sources.now),
             "commit": commit,
-            "coverage": {key: _text(value) for key, value in known.items()},
+            "coverage": {key: to_plain(value) for key, value in known.items()},
         }
         following = _next_cursor(name, question, rows.height)
         headers = {
@@ -86,33 +84,6 @@ class ReportApi:
         return Response(
             json.dumps({**about, "rows": to_objects(rows), "next_cursor": following}), media_type="application/json", headers=headers
         )
-
-
-def to_objects(rows: pl.DataFrame) -> list[dict]:
-    """Rows as JSON objects: decimals as strings, times as RFC 3339."""
-    return [{name: _text(value) for name, value in row.items()} for row in rows.to_dicts()]
-
-
-def to_csv(rows: pl.DataFrame) -> str:
-    """Rows as CSV: lists joined by spaces, and no text that a spreadsheet would take for a formula."""
-    lists = [pl.col(name).list.join(" ") for name, type_ in rows.schema.items() if type_ == pl.List]
-    plain = rows.with_columns(lists)
-    texts = [name for name, type_ in plain.schema.items() if type_ == pl.String]
-    return plain.with_columns(pl.col(texts).str.replace(r"^([=+\-@\t\r])", "'$1")).write_csv()
-
-
-def to_arrow(rows: pl.DataFrame) -> bytes:
-    """Rows as an Arrow IPC stream that older readers understand too."""
-    sink = io.BytesIO()
-    rows.write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
-    return sink.getvalue()
-
-
-def to_parquet(rows: pl.DataFrame) -> bytes:
-    """Rows as a Parquet file."""
-    sink = io.BytesIO()
-    rows.write_parquet(sink)
-    return sink.getvalue()
 
 
 def parse_time(text: str) -> datetime:
@@ -148,14 +119,6 @@ def _question(request: Request, run: str | None) -> Question:
 def _next_cursor(name: str, question: Question, rows: int) -> str | None:
     more = name == "runs" and question.limit is not None and rows == question.limit
     return str(int(question.cursor or 0) + rows) if more else None
-
-
-def _text(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def _openapi() -> dict:

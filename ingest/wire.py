@@ -1,25 +1,18 @@
-"""OTLP bytes -> frames. Shapes only, no semantics.
-
-The descriptors are derived from opentelemetry-proto, so every field number comes from the official package; fields loopledger has no
-use for are left out, and values that can nest without end stay bytes (`ArrayValue`, `KeyValueList`).
-"""
+"""OTLP bytes -> frames. Shapes only, no semantics. Values that can nest without end (`ArrayValue`, `KeyValueList`) stay bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
-import ptars
 import pyarrow as pa
 import pyarrow.compute as pc
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ingest.descriptors import handler_of
 
 Signal = Literal["traces", "logs", "metrics"]
 
@@ -27,21 +20,6 @@ REQUESTS: dict[Signal, type[Message]] = {
     "traces": ExportTraceServiceRequest,
     "logs": ExportLogsServiceRequest,
     "metrics": ExportMetricsServiceRequest,
-}
-_OPAQUE = {
-    "opentelemetry.proto.common.v1.ArrayValue",
-    "opentelemetry.proto.common.v1.KeyValueList",
-    "opentelemetry.proto.metrics.v1.Exemplar",
-}
-_UNUSED = {
-    "string_value_strindex",
-    "key_strindex",
-    "entity_refs",
-    "schema_url",
-    "trace_state",
-    "flags",
-    "exemplars",
-    "dropped_attributes_count",
 }
 _SLICE_BODIES, _SLICE_BYTES = 4, 2_000_000
 """The decoder holds the interpreter for a whole call: more at once would stand in the way of a kill signal."""
@@ -81,7 +59,7 @@ class Frames:
 
 def decode(bodies: Sequence[bytes], signal: Signal) -> Frames:
     """Request bodies -> frames. Raises ValueError when one of them is not such a request (see `malformed`)."""
-    handler = _handler(signal)
+    handler = handler_of(REQUESTS[signal].DESCRIPTOR)
     slices = [handler.list_to_record_batch(part) for part in _slices(bodies)]
     requests = pa.concat_batches(slices).to_struct_array()
     return _FLATTEN[signal](requests)
@@ -233,75 +211,3 @@ def _field_or_null(rows: pa.StructArray, name: str, type_: pa.DataType) -> pa.Ar
 
 
 _FLATTEN = {"traces": _spans, "logs": _logs, "metrics": _points}
-
-
-# The trimmed descriptors.
-
-
-@cache
-def _handler(signal: Signal):
-    root = _trimmed(REQUESTS[signal].DESCRIPTOR)
-    return ptars.HandlerPool([root.file]).get_for_message(root)
-
-
-def _trimmed(root: Descriptor) -> Descriptor:
-    """The request's message types, flattened into one private file without the unused fields."""
-    package = f"loopledger.{root.name}"
-    file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    for message in _reachable(root):
-        _copy_message(file, message, package)
-    pool = DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool.FindMessageTypeByName(f"{package}.{_flat(root)}")
-
-
-def _reachable(root: Descriptor) -> list[Descriptor]:
-    found, queue = {}, [root]
-    while queue:
-        message = queue.pop(0)
-        found[message.full_name] = message
-        queue += [f.message_type for f in _kept(message) if _is_transparent(f) and f.message_type.full_name not in found]
-    return list(found.values())
-
-
-def _copy_message(file: FileDescriptorProto, message: Descriptor, package: str) -> None:
-    out, source, oneofs = file.message_type.add(name=_flat(message)), DescriptorProto(), {}
-    message.CopyToProto(source)
-    official = {field.name: field for field in source.field}
-    for field in _kept(message):
-        copy = out.field.add()
-        _copy_field(copy, official[field.name], field, package)
-        oneof = field.containing_oneof
-        if oneof is None:
-            continue
-        if oneof.name not in oneofs:
-            oneofs[oneof.name] = len(out.oneof_decl)
-            out.oneof_decl.add(name=oneof.name)
-        copy.oneof_index = oneofs[oneof.name]
-        copy.proto3_optional = official[field.name].proto3_optional
-
-
-def _copy_field(copy: FieldDescriptorProto, official: FieldDescriptorProto, field: FieldDescriptor, package: str) -> None:
-    copy.CopyFrom(official)
-    for stale in ("json_name", "options", "oneof_index", "proto3_optional"):
-        copy.ClearField(stale)
-    if field.message_type and not _is_transparent(field):
-        copy.type = FieldDescriptorProto.TYPE_BYTES
-        copy.ClearField("type_name")
-    elif field.message_type:
-        copy.type_name = f".{package}.{_flat(field.message_type)}"
-    elif field.enum_type:
-        copy.type = FieldDescriptorProto.TYPE_INT32
-        copy.ClearField("type_name")
-
-
-def _kept(message: Descriptor) -> list[FieldDescriptor]:
-    return [field for field in message.fields if field.name not in _UNUSED]
-
-
-def _is_transparent(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.full_name not in _OPAQUE
-
-
-def _flat(message: Descriptor) -> str:
-    return message.full_name.replace(".", "_")

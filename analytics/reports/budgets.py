@@ -26,9 +26,7 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     spent_usd, known: sums to the ledger | spent_tokens | assumed_usd, for calls without known cost | missing_calls | percent of the
     limit, assumed cost included | state ok, warned or breached | action, the severest order of its incidents.
     """
-    charges = sources.ledger.query(
-        "queries/budget_charges_between", tenant=question.tenant, start=question.since, end=question.until, run=None
-    )
+    charges = sources.ledger.query("queries/budget_charges", tenant=question.tenant, start=question.since, end=question.until, run=None)
     standing = {
         (row["policy"], row["scope"], row["window"]): row["action"] for row in sources.control.all_incidents() if row["state"] == "open"
     }

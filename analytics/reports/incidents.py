@@ -22,9 +22,10 @@ _COLUMNS = pl.Schema(
 def incidents(sources: Sources, question: Question) -> pl.DataFrame:
     """Incidents, newest crossing first; the window of the question bounds crossed_at.
 
-    Columns: id | policy | scope | window | threshold, percent of the limit | action | mode | limit_usd or limit_tokens | spent_usd, with the
-    call that crossed | spent_tokens | assumed_usd | is_assumed, known spend alone has not crossed | crossed_at in event time, detected_at,
-    UTC | state open or withdrawn | run, whose call crossed | signals, delivered, acknowledged: orders to runs | messages_delivered.
+    Columns: id | policy | scope | window | threshold, percent of the limit | action | mode | limit_usd or limit_tokens | spent_usd, with
+    the call that crossed | spent_tokens | assumed_usd | is_assumed, known spend alone has not crossed | crossed_at in event time and
+    detected_at, UTC | state open or withdrawn | run, whose call crossed | signals, delivered, acknowledged: orders to runs |
+    messages_delivered.
     """
     rows = [_row(row) for row in sources.control.incidents_with_effects(question.tenant)]
     frame = pl.DataFrame(rows, schema=_COLUMNS, orient="row")

@@ -26,6 +26,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # this file's own folder would mak
 from benchmarks import load
 
 from ingest import wire
+from ingest.descriptors import handler_of
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 POLICY = """policies:
@@ -57,7 +58,10 @@ def measure(name: str, seconds: float, clients: int, preload: int) -> dict:
             cpu = process.cpu_times()
             result = asyncio.run(_send(address, templates, clients, seconds=seconds))
             used = process.cpu_times()
-            peak = int(next(line for line in Path(f"/proc/{collector.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1]) * 1024
+            peak = (
+                int(next(line for line in Path(f"/proc/{collector.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1])
+                * 1024
+            )
         finally:
             collector.send_signal(signal.SIGINT)
             collector.wait(60)
@@ -100,7 +104,7 @@ async def _send(address: str, templates: list, clients: int, seconds: float = 0,
 
 def _bare_decode(templates: list) -> float:
     bodies = [template.body.tobytes() for template in templates]
-    handler = wire._handler("traces")
+    handler = handler_of(wire.REQUESTS["traces"].DESCRIPTOR)
     best = min(_timed(handler, bodies) for _ in range(5))
     return sum(template.spans for template in templates) / best
 
@@ -115,7 +119,18 @@ def _timed(handler, bodies: list[bytes]) -> float:
 def _start(folder: Path) -> tuple[subprocess.Popen, str]:
     (folder / "config" / "policies").mkdir(parents=True)
     (folder / "config" / "policies" / "bench.yaml").write_text(POLICY)
-    command = ["loopledger", "collector", "--data", folder / "data", "--config", folder / "config", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    command = [
+        "loopledger",
+        "collector",
+        "--data",
+        folder / "data",
+        "--config",
+        folder / "config",
+        "--grpc",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+    ]
     collector = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, text=True)
     address = collector.stdout.readline().split()[-1]
     while "Ctrl-C" not in collector.stdout.readline():

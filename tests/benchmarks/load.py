@@ -15,7 +15,11 @@ SPANS = 512
 _SECOND = 1_000_000_000
 _DAY = 86_400 * _SECOND
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
-_MODELS = (("openai", "gpt-5-mini", "gpt-5-mini-2025-08-07"), ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"), ("openai", "gpt-4o", "gpt-4o-2024-08-06"))
+_MODELS = (
+    ("openai", "gpt-5-mini", "gpt-5-mini-2025-08-07"),
+    ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
+    ("openai", "gpt-4o", "gpt-4o-2024-08-06"),
+)
 
 
 @dataclass(frozen=True, slots=True)

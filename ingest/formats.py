@@ -1,0 +1,67 @@
+"""Rows of a report in the formats people and programs ask for: JSON objects, CSV, Arrow, Parquet, a table on a terminal."""
+
+import io
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE = 400  # characters of a table that goes to a file or to another program
+
+
+def to_objects(rows: pl.DataFrame) -> list[dict]:
+    """Rows as JSON objects: decimals as strings, times as RFC 3339."""
+    return [{name: to_plain(value) for name, value in row.items()} for row in rows.to_dicts()]
+
+
+def to_csv(rows: pl.DataFrame) -> str:
+    """Rows as CSV: lists joined by spaces, and no text that a spreadsheet would take for a formula."""
+    lists = [pl.col(name).list.join(" ") for name, type_ in rows.schema.items() if type_ == pl.List]
+    plain = rows.with_columns(lists)
+    texts = [name for name, type_ in plain.schema.items() if type_ == pl.String]
+    return plain.with_columns(pl.col(texts).str.replace(r"^([=+\-@\t\r])", "'$1")).write_csv()
+
+
+def to_arrow(rows: pl.DataFrame) -> bytes:
+    """Rows as an Arrow IPC stream that older readers understand too."""
+    sink = io.BytesIO()
+    rows.write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
+    return sink.getvalue()
+
+
+def to_parquet(rows: pl.DataFrame) -> bytes:
+    """Rows as a Parquet file."""
+    sink = io.BytesIO()
+    rows.write_parquet(sink)
+    return sink.getvalue()
+
+
+def to_plain(value: object) -> object:
+    """A value as JSON has it: a decimal as a plain string, a time as RFC 3339."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def print_table(rows: pl.DataFrame) -> None:
+    """Rows as a table on stdout: cut to the width of a terminal, whole anywhere else."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDE
+    table = Table(box=None, pad_edge=False)
+    for name, kind in rows.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
+    for row in rows.iter_rows():
+        table.add_row(*map(_cell, row))
+    console.print(table if rows.height else "no rows")
+
+
+def _cell(value: object) -> Text:
+    """A value for people. Names come from outside, so nothing in them moves a cursor or sets a colour."""
+    plain = ", ".join(map(str, value)) if isinstance(value, list) else to_plain(value)
+    return Text("-" if plain is None else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(plain)))

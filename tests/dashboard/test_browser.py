@@ -1,0 +1,112 @@
+"""The dashboard as people open it: its own process, a real browser, a real collector."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from decimal import Decimal
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from dashboard import server
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def dashboard(filled) -> Iterator[str]:
+    """The URL of a dashboard on the filled collector."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = os.environ | server.environment(filled)
+    with subprocess.Popen(server.command(filled, port), env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            next(line for line in process.stdout if "URL:" in line)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, dashboard) -> Iterator[Page]:
+    """A page far west of UTC that must end without an error and without having asked anybody else for anything."""
+    context = browser.new_context(base_url=dashboard, viewport={"width": 1400, "height": 1000}, timezone_id="America/Los_Angeles")
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith((dashboard, "data:", "blob:")) else wrong.append(request.url))
+    yield page
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    context.close()
+    assert wrong == []
+
+
+def marks(page: Page, text: str):
+    """Marks of a chart whose label holds a text."""
+    return page.locator(f'[role="graphics-symbol"][aria-label*="{text}"]')
+
+
+def test_a_bar_says_what_the_ledger_says(page, filled):
+    page.goto("/")
+    (day,) = httpx.get(f"{filled}/api/v1/reports/spend", params={"by": "day,team", "team": "payments", "to": "2026-11-14"}).json()["rows"]
+    bar = marks(page, "2026-11-13, payments")
+    expect(bar).to_have_attribute("aria-label", f"2026-11-13, payments: ${Decimal(day['cost_usd']):.2f}")
+    assert bar.bounding_box()["height"] > 20
+
+
+def test_axes_are_in_dollars_and_days_in_utc_wherever_the_browser_is(page):
+    page.goto("/")
+    axes = page.get_by_test_id("stVegaLiteChart").first.locator("text")
+    expect(axes.filter(has_text="$6")).to_be_visible()
+    expect(axes.filter(has_text="13 Nov")).to_be_visible()
+    expect(axes.filter(has_text="12 Nov")).to_have_count(0)
+
+
+def test_a_run_is_followed_from_the_list_to_its_steps_and_back(page):
+    page.goto("/?loop=nightly-dependency-bump")
+    page.get_by_role("link", name="Runs").click()
+    runs = page.get_by_test_id("stDataFrame")
+    first = runs.locator("td").filter(has_text="bump-20261113T215400Z")
+    expect(first).to_have_count(1)
+    runs.click(position={"x": 150, "y": 50})  # the grid is a canvas: the first row lies below the header
+    expect(page.get_by_role("heading", name="bump-20261113T215400Z")).to_be_visible()
+    expect(marks(page, "step 1, chat claude-sonnet-4-5: $0.0").first).to_be_visible()
+    assert "run=bump-20261113T215400Z" in page.url
+    page.get_by_role("button", name="All runs").click()
+    expect(page.get_by_role("heading", name="bump-20261113T215400Z")).to_have_count(0)
+    expect(first).to_have_count(1)
+    expect(page.get_by_test_id("stMultiSelect").filter(has_text="nightly-dependency-bump")).to_be_visible()
+
+
+def test_a_link_opens_a_run_with_the_crossing_of_its_budget(page):
+    page.goto("/runs?run=bump-20261113T203600Z")
+    expect(page.get_by_role("heading", name="bump-20261113T203600Z")).to_be_visible()
+    expect(marks(page, "100% stop").first).to_be_attached()
+
+
+def test_an_incident_leads_to_the_run_that_crossed(page):
+    page.goto("/budgets")
+    incidents = page.get_by_test_id("stDataFrame").nth(1)
+    expect(incidents.locator("td").filter(has_text="bump-20261113T203600Z")).to_have_count(1)
+    incidents.click(position={"x": 150, "y": 50})
+    expect(page.get_by_role("heading", name="bump-20261113T203600Z")).to_be_visible()
+
+
+def test_filters_stay_in_the_address(page):
+    page.goto("/")
+    page.get_by_role("radio", name="7 d").click()
+    page.get_by_test_id("stMultiSelect").filter(has_text="Model").click()
+    page.get_by_role("option", name="gpt-5-mini").click()
+    page.wait_for_url("**/?period=7+d&model=gpt-5-mini")
+    expect(page.get_by_role("heading", name="No calls in this period and selection")).to_be_visible()
