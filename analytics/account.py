@@ -95,8 +95,11 @@ class Account:
         """The spans of every trace these records touch, with what each says or takes over from above; `new` marks those that arrived."""
         columns = ("record_key", "trace_id", "parent_span_id", *_INHERITED)
         spans = kept.filter(pl.col("signal") == "span")
-        stored = self._history.spans_of(spans["trace_id"].unique()).join(spans, on="record_key", how="anti")
-        nodes = pl.concat([spans.select(*columns, new=True), stored.select(*columns, new=False)])
+        stored = self._history.spans_of(spans["trace_id"].unique())
+        stored = stored.join(spans, on="record_key", how="anti") if stored.height else stored
+        nodes = spans.select(*columns, new=True)
+        if stored.height:
+            nodes.extend(stored.select(*columns, new=False))
         return nodes.with_columns(ancestry.nearest(nodes["record_key"].to_numpy(), _parent_keys(nodes), nodes.select(_INHERITED)))
 
     def _links_to_revise(self, nodes: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
@@ -104,6 +107,8 @@ class Account:
         stored = nodes.filter(~pl.col("new"))
         held = pl.concat([spans.select("record_key", "trace_id") for spans in (stored, replaced.filter(pl.col("signal") == "span"))])
         links = self._history.links_in_traces(held["trace_id"].unique(), held["record_key"])
+        if links.is_empty():
+            return links
         same = links.join(stored, on=["record_key", *_INHERITED], how="semi", nulls_equal=True)
         return links.join(same, on="record_key", how="anti")
 
@@ -131,6 +136,8 @@ def _news(best: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
 def _repeats(arrived: pl.DataFrame, stored: pl.DataFrame) -> int:
     """How many of the records came before with the very same content."""
     same = ["record_key", "content_hash"]
+    if stored.is_empty() and arrived["record_key"].n_unique() == arrived.height:
+        return 0
     again = arrived.join(stored, on=same, how="semi").height
     return again + arrived.join(stored, on=same, how="anti").select(pl.len() - pl.struct(same).n_unique()).item()
 
@@ -143,11 +150,10 @@ def _parent_keys(nodes: pl.DataFrame) -> np.ndarray:
 
 
 def _links(members: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
-    joined = members.join(merged.select("call_id", "primary"), on="call_id", maintain_order="left")
     counts = pl.col("record_key") == pl.col("primary")
-    return joined.with_columns(counts=counts, reason=pl.when(counts).then(pl.lit("counts")).otherwise(pl.lit("same response id"))).select(
-        _LINK
-    )
+    reason = pl.when(counts).then(pl.lit("counts")).otherwise(pl.lit("same response id"))
+    primary = merged.select("call_id", "primary")
+    return members.join(primary, on="call_id", maintain_order="left").with_columns(counts=counts, reason=reason).select(_LINK)
 
 
 def _no_longer(before: pl.DataFrame, fresh: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:

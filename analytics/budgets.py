@@ -4,7 +4,6 @@ Crossings are a function of the charges alone. A scope is one value of the polic
 the policy's time zone, or a run.
 """
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from analytics.globs import pattern
 from analytics.model import BUCKETS, SEVERITY, UNATTRIBUTED
 
 if TYPE_CHECKING:
@@ -156,11 +156,12 @@ def bounds(policy: "Policy", window: str) -> tuple[datetime, datetime] | None:
 
 def _crossing(policy: "Policy", limit: Limit, threshold: "Threshold", calls: pl.DataFrame) -> Crossing | None:
     known = pl.col("nano_usd" if limit.in_usd else "tokens")
-    reached = calls.filter((known + pl.col("missing_calls") * limit.assumed_each) * 100 >= limit.amount * threshold.percent).head(1)
+    least = -(-limit.amount * threshold.percent // 100)
+    reached = calls.filter(known + pl.col("missing_calls") * limit.assumed_each >= least).head(1)
     if reached.is_empty():
         return None
     row = reached.row(0, named=True)
-    is_assumed = calls.filter(known * 100 >= limit.amount * threshold.percent).is_empty()
+    is_assumed = calls.filter(known >= least).is_empty()
     action = min(threshold.action, policy.on_assumed, key=SEVERITY.get) if is_assumed else threshold.action
     spent = Spent(row["nano_usd"], row["tokens"], row["missing_calls"])
     return Crossing(threshold.percent, action, row["happened_at"], spent, row["run"] or UNATTRIBUTED, is_assumed)
@@ -182,9 +183,4 @@ def _named(column: pl.Expr) -> pl.Expr:
 
 
 def _is_any_of(column: pl.Expr, globs: Sequence[str]) -> pl.Expr:
-    return _named(column).str.contains("|".join(_regex(glob) for glob in globs))
-
-
-def _regex(glob: str) -> str:
-    """A shell glob as a pattern for the whole text."""
-    return f"^{fnmatch.translate(glob).removesuffix(chr(92) + 'Z')}$"
+    return _named(column).str.contains(pattern(globs))

@@ -61,7 +61,7 @@ class History:
 
     def _held(self, query: str, index: Index, fingerprints: np.ndarray, wanted: pl.DataFrame) -> pl.DataFrame:
         found, commits = index.lookup(fingerprints)
-        return self._query(query, wanted.filter(found), commits)
+        return self._query(query, wanted.filter(found) if len(commits) else wanted.clear(), commits)
 
     def _query(self, query: str, wanted: pl.DataFrame, commits: np.ndarray) -> pl.DataFrame:
         if query in self._nothing and (wanted.is_empty() or not len(commits)):
