@@ -3,7 +3,6 @@
 It holds nothing but indexes, which are rebuilt from the ledger, so a tenant could move to another collector between any two commits.
 """
 
-import fnmatch
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from analytics import ancestry, evidence, fingerprint, usage
+from analytics.globs import pattern
 from analytics.history import History
 from analytics.ledger import Ledger
 from analytics.model import MODEL_KINDS
@@ -181,7 +181,6 @@ def _charges(merged: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def _priced_tools(book: PriceBook) -> pl.Expr:
-    """Whether a record's tool has a price of its own."""
-    globs = book.table["tool"].drop_nulls().unique()
-    pattern = "|".join(f"^{fnmatch.translate(glob).removesuffix(chr(92) + 'Z')}$" for glob in globs)
-    return pl.col("tool").str.contains(pattern).fill_null(False) if len(globs) else pl.lit(False)
+    """Whether a record's tool has a price of its own; like models, tools are priced whatever their case."""
+    globs = book.table["tool"].drop_nulls().unique().str.to_lowercase()
+    return pl.col("tool").str.to_lowercase().str.contains(pattern(globs)).fill_null(False)

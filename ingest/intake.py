@@ -15,6 +15,7 @@ from ingest.pipeline import Answer, Pipeline, Request
 
 _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for company after the first request of a batch
+_LINGER_BUSY = 0.02  # the same while an earlier batch is being written, when waiting delays nobody
 _BATCH_BYTES = 8_000_000
 _QUEUE_BYTES = 256_000_000
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
@@ -29,6 +30,7 @@ class Intake:
         self._waiting: queue.SimpleQueue = queue.SimpleQueue()
         self._decoded: queue.Queue = queue.Queue(maxsize=1)
         self._bytes = 0
+        self._writing = False
         self._threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in (self._decode, self._commit)]
 
     def start(self) -> None:
@@ -72,7 +74,9 @@ class Intake:
             if taken is _END:
                 return
             batch, decoded = taken
+            self._writing = True
             answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [request for request, _ in batch])
+            self._writing = False
             self._loop.call_soon_threadsafe(self._answer, batch, answers)
 
     def _batch(self) -> tuple[list, bool]:
@@ -80,8 +84,7 @@ class Intake:
         first = self._waiting.get()
         if first is _END:
             return [], True
-        batch, size, until = [first], len(first[0].body), time.monotonic() + _LINGER
-        # While the committer is busy with an earlier batch, more company costs nobody anything.
+        batch, size, until = [first], len(first[0].body), time.monotonic() + (_LINGER_BUSY if self._writing else _LINGER)
         while size < _BATCH_BYTES and (time.monotonic() < until or not self._decoded.empty()):
             try:
                 item = self._waiting.get(timeout=_LINGER)

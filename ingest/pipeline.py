@@ -96,10 +96,10 @@ class Pipeline:
         """What is better done while nothing arrives: effects that are still owed, and the checkpoint."""
         try:
             self.guard.act(self.clock.now())
+            self.books.ledger.checkpoint()
         except Exception:
             self.counts.guard_failures += 1
-            _LOG.exception("the guard is still behind")
-        self.books.ledger.checkpoint()
+            _LOG.exception("what is owed could not be done yet")
 
     def _read(self, requests: list[Request], signal: Signal) -> Iterator[Decoded]:
         """Decodes together what can be; what is malformed is refused by itself."""

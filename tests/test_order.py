@@ -3,10 +3,12 @@
 import os
 import random
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from bodies import SAMPLES, split
@@ -34,8 +36,8 @@ CONFIG = Config(
     loops=load(SAMPLES / "config").loops,
     policies=(
         Policy(name="everything", window="month", limit_usd="3.00", assume_usd_per_call="0.05"),
-        Policy(name="each-run", window="run", limit_usd="0.12"),
-        Policy(name="each-model", window="day", per="model", limit_tokens=20_000, timezone="Europe/Berlin"),
+        Policy(name="each-run", window="run", limit_usd="0.17"),
+        Policy(name="each-model", window="day", per="model", limit_tokens=300_000, timezone="Europe/Berlin"),
         Policy(name="makers", window="week", per="agent", limit_usd="2.00", when={"role": ["maker"]}),
     ),
 )
@@ -126,24 +128,24 @@ def batched(requests: Sequence[Request], chance: random.Random) -> Iterable[Sequ
 def test_a_replay_of_everything_changes_nothing(in_order: Books, tmp_path: Path):
     with opened_at(tmp_path) as service:
         feed(service, [records()])
-        before, commit, charges = books(service), service.ledger.commit_no, service.ledger.query("queries/budget_charges").height
-        feed(service, ([request] for request in records()[::7]))
+        before, commit = books(service), service.ledger.commit_no
+        feed(service, ([request] for request in records()[::17]))
         feed(service, [records()])
         assert (books(service), service.ledger.commit_no) == (before, commit)
-        assert service.ledger.query("queries/budget_charges").height == charges
-        assert service.pipeline.counts.repeated == len(records()) + len(records()[::7])
+        assert service.pipeline.counts.repeated == len(records()) + len(records()[::17])
     assert before == in_order
 
 
 def test_every_report_sums_to_the_ledger(tmp_path: Path):
     with opened_at(tmp_path) as service:
         feed(service, [records()])
-        charges = service.ledger.query("queries/budget_charges")
-        total, (calls,) = charges["cost_usd"].sum(), ask(service, "spend")["calls"]
-        assert total > 0
+        (calls,) = ask(service, "spend")["calls"]
         spends = [ask(service, name, dimension) for name in ("spend", "usage") for dimension in DIMENSIONS]
-        assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in spends} == {(total, calls)}
-        assert [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory")] == [total, total]
+        others = [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory")]
         budgets = dict(ask(service, "budgets").group_by("policy").agg(pl.col("spent_usd").sum()).iter_rows())
-        made = charges.filter(pl.col("role") == "maker")["cost_usd"].sum()
-        assert budgets == {"everything": total, "each-run": total, "each-model": total, "makers": made}
+    with closing(duckdb.connect(tmp_path / "ledger.duckdb", read_only=True)) as ledger:
+        total, of_makers = ledger.execute("select sum(cost_usd), sum(cost_usd) filter (where role = 'maker') from charges").fetchone()
+    assert 0 < of_makers < total
+    assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in spends} == {(total, calls)}
+    assert others == [total, total]
+    assert budgets == {"everything": total, "each-run": total, "each-model": total, "makers": of_makers}

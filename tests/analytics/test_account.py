@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from analytics import evidence as blobs
 from analytics.books import Arrived
+from analytics.config import CustomPrice
 from analytics.evidence import Part
 
 CHARGES = """
@@ -161,6 +162,13 @@ def test_a_tool_is_charged_when_it_has_a_price(desk):
     assert desk.rows("select call_kind, tool, unit, quantity, cost_usd, usage_known from charges") == [
         ("tool", "crane", "call", 1, Decimal("0.5"), 0)
     ]
+
+
+@pytest.mark.parametrize(("glob", "tool"), [("mcp__*__search*", "mcp__web__search_all"), ("Crane", "crane"), ("c?ane", "CRANE")])
+def test_tools_are_priced_by_glob_whatever_their_case(opened, glob, tool):
+    desk = opened(prices=[CustomPrice(tool=glob, usd_per_call="2")])
+    desk.post(span("a", kind="tool", tool=tool))
+    assert desk.rows("select tool, cost_usd from charges") == [(tool, 2)]
 
 
 def test_prices_are_stored_with_the_first_commit_that_uses_them(opened):
