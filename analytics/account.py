@@ -74,11 +74,7 @@ class Account:
         """The links and charges that these records call for, and the identities of the calls concerned."""
         nodes = self._nodes(kept)
         above = nodes.select("record_key", *_INHERITED)
-        fresh = (
-            usage.candidates(kept, _priced_tools(rules.prices))
-            .drop(_INHERITED)
-            .join(above, on="record_key", how="left", maintain_order="left")
-        )
+        fresh = _under(usage.candidates(kept, _priced_tools(rules.prices)), above)
         before = self._links_to_revise(nodes, replaced)
         touched = pl.concat([fresh["identity"].filter(self._history.knows(fresh["identity"])), before["identity"]]).unique()
         if touched.is_empty():
@@ -94,13 +90,12 @@ class Account:
     def _nodes(self, kept: pl.DataFrame) -> pl.DataFrame:
         """The spans of every trace these records touch, with what each says or takes over from above; `new` marks those that arrived."""
         columns = ("record_key", "trace_id", "parent_span_id", *_INHERITED)
-        spans = kept.filter(pl.col("signal") == "span")
+        spans = kept.lazy().filter(pl.col("signal") == "span").select(*columns, new=True).collect()
         stored = self._history.spans_of(spans["trace_id"].unique())
-        stored = stored.join(spans, on="record_key", how="anti") if stored.height else stored
-        nodes = spans.select(*columns, new=True)
         if stored.height:
-            nodes.extend(stored.select(*columns, new=False))
-        return nodes.with_columns(ancestry.nearest(nodes["record_key"].to_numpy(), _parent_keys(nodes), nodes.select(_INHERITED)))
+            spans = spans.extend(stored.join(spans, on="record_key", how="anti").select(*columns, new=False))
+        inherited = ancestry.nearest(spans["record_key"].to_numpy(), _parent_keys(spans), spans.select(_INHERITED))
+        return spans.select("record_key", "trace_id", "new").hstack(inherited)
 
     def _links_to_revise(self, nodes: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
         """Stored links whose record was replaced, or takes over something else from above now."""
@@ -149,11 +144,17 @@ def _parent_keys(nodes: pl.DataFrame) -> np.ndarray:
     return np.where(parents.is_not_null().to_numpy(), fingerprint.combine(traces, spans), np.uint64(0))
 
 
+def _under(calls: pl.DataFrame, above: pl.DataFrame) -> pl.DataFrame:
+    """Calls with what they take over from above."""
+    return calls.lazy().drop(_INHERITED).join(above.lazy(), on="record_key", how="left", maintain_order="left").collect()
+
+
 def _links(members: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
     counts = pl.col("record_key") == pl.col("primary")
     reason = pl.when(counts).then(pl.lit("counts")).otherwise(pl.lit("same response id"))
-    primary = merged.select("call_id", "primary")
-    return members.join(primary, on="call_id", maintain_order="left").with_columns(counts=counts, reason=reason).select(_LINK)
+    primary = merged.lazy().select("call_id", "primary")
+    linked = members.lazy().join(primary, on="call_id", maintain_order="left").with_columns(counts=counts, reason=reason)
+    return linked.select(_LINK).collect()
 
 
 def _no_longer(before: pl.DataFrame, fresh: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
@@ -175,9 +176,9 @@ def _evidence_of(kept: pl.DataFrame, attributes: pa.Table) -> pa.Table:
 
 def _charges(merged: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Merged calls -> what each should be charged. Tools are charged only when they have a price."""
-    owned = rules.owners.attribute(merged.with_columns(happened_at=usage.happened_at()))
-    charges = usage.charge_columns(rules.prices.price(owned))
-    return charges.filter(pl.col("call_kind").is_in(MODEL_KINDS) | (pl.col("priced") > 0))
+    owned = rules.owners.attribute(merged.lazy().with_columns(happened_at=usage.happened_at())).collect()
+    charges = usage.charge_columns(rules.prices.price(owned).lazy())
+    return charges.filter(pl.col("call_kind").is_in(MODEL_KINDS) | (pl.col("priced") > 0)).collect()
 
 
 def _priced_tools(book: PriceBook) -> pl.Expr:

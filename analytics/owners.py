@@ -20,7 +20,7 @@ class Owners:
         self.loops = pl.DataFrame(rows, schema=_LOOP, orient="row")
         self.roles = pl.DataFrame(_roles(loops), schema=_ROLE, orient="row")
 
-    def attribute(self, calls: pl.DataFrame) -> pl.DataFrame:
+    def attribute(self, calls: pl.LazyFrame) -> pl.LazyFrame:
         """Adds cost_center, environment and owner_rule; fills team and role from the registry where telemetry says none.
 
         Telemetry wins over the registry. What nobody says stays null, which every report shows as `unattributed`.
@@ -29,8 +29,8 @@ class Owners:
             pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
         )
         return (
-            calls.join(self.loops, on="loop", how="left", maintain_order="left")
-            .join(self.roles, on=["loop", "agent"], how="left", maintain_order="left")
+            calls.join(self.loops.lazy(), on="loop", how="left", maintain_order="left")
+            .join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
             .with_columns(owner_rule=rule, team=pl.coalesce("team", "of_team"), role=pl.coalesce("role", "of_role"))
             .drop("of_team", "of_role")
         )

@@ -101,7 +101,7 @@ class Runs:
         self._running.pop((tenant, run), None)
 
     def _facts(self, records: pl.DataFrame) -> pl.DataFrame:
-        return self._owners.attribute(records.select("tenant", "run", "ended_at", "loop", "agent", "role", "team", "user"))
+        return self._owners.attribute(records.select("tenant", "run", "ended_at", "loop", "agent", "role", "team", "user").lazy()).collect()
 
     def _merge(self, run: Run) -> None:
         held = self._running.setdefault((run.tenant, run.run), run)

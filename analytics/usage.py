@@ -52,7 +52,7 @@ def candidates(records: pl.DataFrame, priced_tools: pl.Expr) -> pl.DataFrame:
     is_model = pl.col("kind").is_in(MODEL_KINDS) & (has_usage() | ~pl.col("failed").fill_null(False))
     is_tool = pl.col("kind").is_in(["tool", "sandbox"]) & priced_tools
     calls = records.filter((pl.col("signal") == "span") & (is_model | is_tool))
-    return calls.with_columns(identity=pl.Series(_identities(calls), dtype=pl.UInt64))
+    return calls.hstack([pl.Series("identity", _identities(calls), pl.UInt64)])
 
 
 def _identities(calls: pl.DataFrame) -> np.ndarray:
@@ -65,14 +65,16 @@ def _identities(calls: pl.DataFrame) -> np.ndarray:
 def calls_of(members: pl.DataFrame) -> pl.DataFrame:
     """Adds call_id, given all records of each identity: those that overlap in time are one call, named by the earliest of them."""
     if members["identity"].n_unique() == members.height:
-        anchored = members.with_columns(anchor="record_key")
-    else:
-        started, ended = pl.coalesce("started_at", "ended_at"), pl.coalesce("ended_at", "started_at")
-        apart = started > ended.cum_max().shift(1).over("identity") + _SLACK
-        in_order = members.sort("identity", started, "record_key").with_columns(nth=apart.fill_null(True).cum_sum().over("identity"))
-        anchored = in_order.with_columns(anchor=pl.col("record_key").first().over("identity", "nth")).drop("nth")
-    ids = fingerprint.combine(anchored["identity"].to_numpy(), anchored["anchor"].to_numpy())
-    return anchored.with_columns(call_id=pl.Series(ids, dtype=pl.UInt64)).drop("anchor")
+        return members.hstack([_call_ids(members["identity"], members["record_key"])])
+    started, ended = pl.coalesce("started_at", "ended_at"), pl.coalesce("ended_at", "started_at")
+    apart = started > ended.cum_max().shift(1).over("identity") + _SLACK
+    in_order = members.sort("identity", started, "record_key").with_columns(nth=apart.fill_null(True).cum_sum().over("identity"))
+    anchored = in_order.with_columns(anchor=pl.col("record_key").first().over("identity", "nth"))
+    return anchored.drop("nth", "anchor").hstack([_call_ids(anchored["identity"], anchored["anchor"])])
+
+
+def _call_ids(identity: pl.Series, anchor: pl.Series) -> pl.Series:
+    return pl.Series("call_id", fingerprint.combine(identity.to_numpy(), anchor.to_numpy()), pl.UInt64)
 
 
 def merge(members: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +84,7 @@ def merge(members: pl.DataFrame) -> pl.DataFrame:
     """
     finest = pl.sum_horizontal(pl.col(bucket).is_not_null() for bucket in BUCKETS)
     if members["call_id"].n_unique() == members.height:
-        return members.with_columns(primary="record_key")
+        return members.hstack([members["record_key"].alias("primary")])
     ranked = members.sort([has_usage(), finest, *standing(), "record_key"], descending=True)
     together = ("primary", "ended_at", "started_at", "kind", *BUCKETS)
     whole = ranked.with_columns(primary="record_key").group_by("call_id", maintain_order=True)
@@ -95,7 +97,7 @@ def happened_at() -> pl.Expr:
     return pl.coalesce("ended_at", "started_at").cast(TIME)
 
 
-def charge_columns(priced: pl.DataFrame) -> pl.DataFrame:
+def charge_columns(priced: pl.LazyFrame) -> pl.LazyFrame:
     """Merged, owned and priced calls -> the dimension, counter and measure columns of a charge."""
     is_model = pl.col("kind").is_in(MODEL_KINDS)
     known, cost = has_usage() | ~is_model, pl.col("cost_usd").is_not_null()
@@ -151,7 +153,7 @@ def _unchanged(columns: Collection[str]) -> pl.Expr:
 def _opened(desired: pl.DataFrame) -> pl.DataFrame:
     version = (pl.col("last").fill_null(0) + 1).cast(pl.Int32)
     chain = {"version": version, "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
-    return desired.with_columns(**chain).select(*_CHAIN, *DIMENSIONS, *COUNTERS, *MEASURES)
+    return desired.lazy().with_columns(**chain).select(*_CHAIN, *DIMENSIONS, *COUNTERS, *MEASURES).collect()
 
 
 def _reversed(superseded: pl.DataFrame) -> pl.DataFrame:

@@ -2,5 +2,6 @@
 
 import os
 
-# Batches are small and two threads already share them: more threads per batch cost more than they bring. Read when polars is imported.
-os.environ.setdefault("POLARS_MAX_THREADS", "1")
+# Read when polars is imported. Each of its steps is handed to a pool: with one thread in it the decoder and the committer queue for each
+# other, with one per core they queue for the reports too.
+os.environ.setdefault("POLARS_MAX_THREADS", "4")

@@ -18,6 +18,7 @@ from ingest.redact import redacted
 from ingest.wire import Attributes, Frames, Signal
 
 SIGNALS: dict[Signal, str] = {"traces": "span", "logs": "log", "metrics": "point"}
+_NEVER = pa.scalar(0, pa.uint64())  # a plain 0 would make Arrow read unsigned times as signed ones, and refuse the late ones
 _LONGEST_NAME = 256  # characters of any name kept in a column
 
 
@@ -61,20 +62,25 @@ def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
     text = [name for name, type_ in said.schema.items() if type_ == pl.String]
     ends = pl.col("ended_at")
     skewed = (ends > clock.latest()).fill_null(False) | (ends.is_null() & pl.col("started_at").is_null())
+    beside = [
+        *_own_columns(frames),
+        pl.Series("record_key", key),
+        pl.Series("content_hash", content),
+        pl.Series("attribute_count", np.bincount(frames.attributes.owner, minlength=frames.records.num_rows)),
+        pl.Series("body", frames.records["body"]),
+        pl.Series("resource", frames.records["resource"]),
+    ]
     return (
-        said.with_columns(pl.col(text).str.head(_LONGEST_NAME))
+        said.hstack(beside)
+        .lazy()
+        .with_columns(pl.col(text).str.head(_LONGEST_NAME), signal=pl.lit(SIGNALS[frames.signal]))
         .with_columns(
-            *_own_columns(frames),
-            signal=pl.lit(SIGNALS[frames.signal]),
-            record_key=pl.Series(key),
-            content_hash=pl.Series(content),
-            attribute_count=pl.Series(np.bincount(frames.attributes.owner, minlength=frames.records.num_rows)),
-            body=pl.Series(frames.records["body"]),
-            resource=pl.Series(frames.records["resource"]),
+            run=pl.coalesce("run", pl.col("trace_id").bin.encode("hex")),
+            clock_skewed=skewed,
+            ended_at=pl.when(skewed).then(pl.lit(clock.now())).otherwise(ends),
         )
-        .with_columns(run=pl.coalesce("run", pl.col("trace_id").bin.encode("hex")))
-        .with_columns(clock_skewed=skewed, ended_at=pl.when(skewed).then(pl.lit(clock.now())).otherwise(ends))
         .cast({name: RECORD[name] for name in RECORD if name not in ("tenant", "ordinal")})
+        .collect()
     )
 
 
@@ -86,7 +92,7 @@ def _own_columns(frames: Frames) -> list[pl.Series]:
         started, ended, failed = rows["start_time_unix_nano"], rows["time_unix_nano"], pa.nulls(rows.num_rows, pa.bool_())
     elif frames.signal == "logs":
         ids = {"trace_id": _id(rows["trace_id"], 16), "span_id": _id(rows["span_id"], 8), "parent_span_id": nothing}
-        seen = pc.if_else(pc.equal(rows["time_unix_nano"], 0), rows["observed_time_unix_nano"], rows["time_unix_nano"])
+        seen = pc.if_else(pc.equal(rows["time_unix_nano"], _NEVER), rows["observed_time_unix_nano"], rows["time_unix_nano"])
         started, ended, failed = seen, seen, pc.greater_equal(rows["severity_number"], 17)
     else:
         ids = {"trace_id": rows["trace_id"], "span_id": rows["span_id"], "parent_span_id": _id(rows["parent_span_id"], 8)}
@@ -101,7 +107,7 @@ def _id(values: pa.ChunkedArray, width: int) -> pa.ChunkedArray:
 
 def _time(nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:
     """Unix nanoseconds, unsigned -> UTC microseconds; 0 and what no calendar holds are null."""
-    known = pc.and_(pc.greater(nanoseconds, 0), pc.less(nanoseconds, pa.scalar(2**63, pa.uint64())))
+    known = pc.and_(pc.not_equal(nanoseconds, _NEVER), pc.less(nanoseconds, pa.scalar(2**63, pa.uint64())))
     return pc.divide(pc.if_else(known, nanoseconds, None).cast(pa.int64()), 1000).cast(pa.timestamp("us"))
 
 

@@ -27,8 +27,8 @@ class ReportApi:
         return [
             Route("/api/v1/reports", self.list),
             Route("/api/v1/reports/{name}", self.report),
-            Route("/api/v1/runs/{run}", self.run),
-            Route("/api/v1/runs/{run}/trace", self.trace),
+            Route("/api/v1/runs/{run:path}/trace", self.trace),  # a run id may hold slashes
+            Route("/api/v1/runs/{run:path}", self.run),
             Route("/api/v1/openapi.json", self.openapi),
         ]
 

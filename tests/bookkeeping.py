@@ -88,11 +88,12 @@ class Desk:
 
     def __post_init__(self):
         owners = Owners(self.loops)
-        self.now = MONDAY
         self.ledger, self.control = Ledger(self.directory), Control(self.directory)
+        self.now = self.ledger.query("queries/last_now").item() or MONDAY
         self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices))))
         self.signals = Signals(self.control, self.now)
         self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals)
+        self.guard.catch_up(self.now)
 
     def post(self, *spans: dict[str, Any], tenant: str = TENANT) -> Posted:
         """One commit, at the time of its latest end; the guard does not look."""

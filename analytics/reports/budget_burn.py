@@ -21,7 +21,12 @@ def budget_burn(sources: Sources, question: Question) -> pl.DataFrame:
             f"there is no policy {question.word('policy')!r}: give one of {', '.join(sorted(named)) or 'none is configured'}"
         )
     scope, window = question.word("scope"), question.word("window")
-    start, end = rules.bounds(policy, window) or (None, None)
+    try:
+        start, end = rules.bounds(policy, window) or (None, None)
+    except (ValueError, KeyError) as error:
+        raise QuestionError(
+            f"{window!r} is no window of {policy.name}: it has windows such as {rules.window_at(policy, sources.now)}"
+        ) from error
     run = scope if policy.window == "run" else None
     charges = sources.ledger.query("queries/budget_charges", tenant=question.tenant, start=start, end=end, run=run)
     here = rules.counted(policy, charges).filter(scope=scope, window=window)

@@ -27,12 +27,12 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     limit, assumed cost included | state ok, warned or breached | action, the severest order of its incidents.
     """
     charges = sources.ledger.query("queries/budget_charges", tenant=question.tenant, start=question.since, end=question.until, run=None)
-    standing = {
-        (row["policy"], row["scope"], row["window"]): row["action"] for row in sources.control.all_incidents() if row["state"] == "open"
-    }
+    own = (row for row in sources.control.all_incidents() if row["state"] == "open" and row["tenant"] == question.tenant)
+    standing = {(row["policy"], row["scope"], row["window"]): row["action"] for row in own}
     rows = []
     for policy in sources.config.policies:
-        places = [(Place(tenant, policy.name, scope, window), spent) for tenant, scope, window, spent, _ in rules.totals(policy, charges)]
+        totals = rules.totals(policy, charges)  # where corrections left nothing, nothing counted
+        places = [(Place(tenant, policy.name, scope, window), spent) for tenant, scope, window, spent, _ in totals if any(spent)]
         rows += [
             _row(policy, place, spent, standing.get((place.policy, place.scope, place.window)))
             for place, spent in places or [_nothing(policy, question.tenant, sources)]

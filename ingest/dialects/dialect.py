@@ -20,7 +20,9 @@ COUNTS = (
     "reported_input", "reported_output", "reported_total", "cache_read_tokens", "cache_write_total", "cache_write_5m_tokens",
     "cache_write_1h_tokens", "reasoning_tokens",
 )  # fmt: skip
-"""Columns read as token counts; a value that is no whole number >= 0 is null."""
+"""Columns read as token counts; a value that is no whole number from 0 to a trillion is null."""
+_MOST = 10**12
+"""A larger number counts no tokens, and ten million sums of it would not fit."""
 
 COMMON: Mapping[str, tuple[str, ...]] = {
     "loop": ("loopledger.loop",),
@@ -47,8 +49,8 @@ class Dialect:
     kinds: Mapping[str, str] = field(default_factory=dict)
     """The runtime's word for a kind, in lower case -> analytics.model.Kind. Other words become "other"."""
     input_includes_cache: bool = True
-    refine: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
-    """What no table can say, over this dialect's records only."""
+    refine: Mapping[str, pl.Expr] = field(default_factory=dict)
+    """What no table can say: canonical column <- expression over the columns read, for this dialect's records alone."""
 
     @property
     def keys(self) -> dict[str, tuple[str, int]]:
@@ -116,11 +118,11 @@ def _taken(rows: pa.StructArray, places: np.ndarray, parse: Callable[[pa.StructA
 
 
 def _text(rows: pa.StructArray, places: pa.Array) -> pa.Array:
+    """Texts as they are, and null for an empty one, which says nothing; a team or user given as a number is still a name."""
     text = rows.field("string_value").take(places)
-    if text.null_count == places.null_count:
-        return text
-    # A team or user given as a number is still a name.
-    return pc.coalesce(text, rows.field("int_value").take(places).cast(pa.string()))
+    if text.null_count > places.null_count:
+        text = pc.coalesce(text, rows.field("int_value").take(places).cast(pa.string()))
+    return pc.if_else(pc.equal(text, ""), None, text)
 
 
 def _count(rows: pa.StructArray, places: pa.Array) -> pa.Array:
@@ -135,4 +137,4 @@ def _count(rows: pa.StructArray, places: pa.Array) -> pa.Array:
             pc.if_else(is_whole, number, None).cast(pa.int64()),
             pc.if_else(digits, text, None).cast(pa.int64()),
         )
-    return pc.if_else(pc.less(whole, 0), None, whole)
+    return pc.if_else(pc.or_(pc.less(whole, 0), pc.greater(whole, _MOST)), None, whole)

@@ -6,19 +6,14 @@ There is no attribute for the provider's response id; most instrumentations leav
 
 import polars as pl
 
+from analytics.model import MODEL_KINDS
 from ingest.dialects.dialect import Dialect
 
 _RESPONSE_ID = r'"id":\s*"((?:chatcmpl-|resp_|msg_|gen-)[^"]+)"'
 
 
-def _refine(records: pl.LazyFrame) -> pl.LazyFrame:
-    """The response id out of a model call's output; the name of an agent span where no attribute names the agent."""
-    named_by_span = pl.when(pl.col("kind") == "agent").then(pl.col("name"))
-    answered = pl.when(pl.col("kind").is_in(["model", "embedding", "rerank"])).then(pl.col("output").str.extract(_RESPONSE_ID))
-    return records.with_columns(
-        agent=pl.coalesce("agent", named_by_span),
-        response_id=pl.coalesce("response_id", answered),
-    )
+_named_by_span = pl.when(pl.col("kind") == "agent").then(pl.col("name"))
+_answered = pl.when(pl.col("kind").is_in(MODEL_KINDS)).then(pl.col("output").str.extract(_RESPONSE_ID))
 
 
 DIALECT = Dialect(
@@ -52,5 +47,8 @@ DIALECT = Dialect(
         "guardrail": "guardrail",
         "evaluator": "evaluator",
     },
-    refine=_refine,
+    refine={
+        "agent": pl.coalesce("agent", _named_by_span),
+        "response_id": pl.coalesce("response_id", _answered),
+    },
 )

@@ -31,6 +31,7 @@ def collector(data: Path, *options: str | Path) -> Iterator[str]:
             yield next(line.split()[-1] for line in process.stdout if line.startswith("OTLP/HTTP"))
         finally:
             process.terminate()
+            process.wait()
 
 
 def send(url: str, sample: str, bodies: int | None = None) -> None:

@@ -29,6 +29,7 @@ def dashboard(filled) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+            process.wait()  # before its output is closed: it says that it stops, and cannot when nobody listens
 
 
 @pytest.fixture(scope="module")

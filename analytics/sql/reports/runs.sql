@@ -20,9 +20,9 @@ with seen as (
 charged as (
     select
         run,
-        any_value(loop) as loop,
-        any_value(team) as team,
-        any_value("user") as "user",
+        arg_max(loop, 2 * version + sign) as loop,  -- the newest version says it, not what it corrects
+        arg_max(team, 2 * version + sign) as team,
+        arg_max("user", 2 * version + sign) as "user",
         list(distinct agent order by agent) filter (where agent is not null) as agents,
         bool_or($only_model::varchar[] is null or list_contains($only_model, coalesce(model, 'unattributed'))) as has_model,
         bool_or($only_agent::varchar[] is null or list_contains($only_agent, coalesce(agent, 'unattributed'))) as has_agent,
