@@ -83,6 +83,7 @@ class Control:
             for incident in incidents:
                 changes = {name: value for name, value in incident.items() if name not in ("id", "detected_at")}
                 connection.execute(insert(self.incidents).values(incident).on_conflict_do_update(index_elements=["id"], set_=changes))
+                self._follow(connection, incident)
             if signals:
                 connection.execute(insert(self.signals).on_conflict_do_nothing(), list(signals))
                 self._supersede(connection, signals)
@@ -175,6 +176,14 @@ class Control:
     def close(self) -> None:
         """Lets go of the file."""
         self.engine.dispose()
+
+    def _follow(self, connection: sa.Connection, incident: Mapping[str, Any]) -> None:
+        """Orders that nobody has answered fall with a withdrawn incident, and stand again if it does."""
+        table, withdrawn = self.signals.c, incident["state"] == "withdrawn"
+        unanswered = sa.update(self.signals).where(
+            table.incident_id == incident["id"], table.acknowledged_at.is_(None), table.action != "warn"
+        )
+        connection.execute(unanswered.values(superseded_at=table.issued_at if withdrawn else None))
 
     def _supersede(self, connection: sa.Connection, signals: Sequence[Mapping[str, Any]]) -> None:
         """A severer order of the same policy replaces a warning that nobody has answered."""

@@ -20,6 +20,7 @@ from ingest.clock import Clock
 from ingest.problems import problem
 
 _LONGEST_WAIT = 30.0  # seconds
+_LAST_OF_ALL = 2**63 - 1  # no event has a greater id
 _HEARTBEAT = 15.0  # seconds between comments on a silent stream
 
 
@@ -53,7 +54,7 @@ class ControlApi:
     async def stream(self, request: Request) -> Response:
         """Every signal as a server-sent event, from Last-Event-ID on."""
         try:
-            last = int(request.headers.get("last-event-id", 0))
+            last = min(int(request.headers.get("last-event-id", 0)), _LAST_OF_ALL)
         except ValueError:
             return problem(400, "last-event-id", "Last-Event-ID is the id of an event of this stream")
         return StreamingResponse(self._events(last, set(request.query_params.getlist("run_id"))), media_type="text/event-stream")
@@ -67,7 +68,7 @@ class ControlApi:
         """The run has ended or paused; the body may say how: {"evidence": "process_exit"}."""
         try:
             body = json.loads(await request.body() or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return problem(400, "not-json", "The body is not JSON")
         evidence = str(body.get("evidence", "stated")) if isinstance(body, dict) else "stated"
         row = await run_in_threadpool(self._signals.confirmed, DEFAULT_TENANT, request.path_params["id"], evidence[:256], self._clock.now())

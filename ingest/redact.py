@@ -13,24 +13,29 @@ import pyarrow.compute as pc
 _CONTENT = re.compile(
     r"(^|[._\-])(prompts?|completions?|messages?|contents?|inputs?|outputs?|arguments|args|parameters|params|results?|response_body|request_body|body|"
     r"instructions?|system_prompt|descriptions?|definitions|json_schema|schema|query|queries|documents?|text|texts|thoughts?|code|command|command_line|"
-    r"command_args|stdout|stderr|stacktrace|message_content|raw|value|data|diff|patch|snippet|answer|question|summary|invocation_parameters|final_result|"
+    r"command_args|stdout|stderr|stack_?trace|reasoning|goal|backstory|tool_?calls?|object|message_content|raw|value|data|diff|patch|snippet|answer|question|summary|invocation_parameters|final_result|"
     r"all_messages|tool_response|llm_request|llm_response|input_value|output_value|spaninputs|spanoutputs)([._\-\[]|$)",
     re.IGNORECASE,
 )
 _CREDENTIAL = re.compile(
-    r"authori[sz]ation|cookie|password|passwd|secret|api[._\-]?key|access[._\-]?key|private[._\-]?key|credential|bearer|(^|[._\-])(auth_)?token($|[._\-](?!usage|count|type|limit))",
+    r"authori[sz]ation|cookie|password|passwd|secret|api[._\-]?key|access[._\-]?key|private[._\-]?key|credential|bearer|"
+    r"(auth|access|refresh|session|security|id)[._\-]?token$|(^|[._\-])(auth_)?token($|[._\-](?!usage|count|type|limit))",
     re.IGNORECASE,
 )
 _FACT = re.compile(
-    r"([._](id|ids|name|type|role|mime_type|kind|count|tokens?|finish_reasons?|stop_reason|status|model|provider|index|version|code_function|duration_ms)$)"
+    r"([._](id|ids|name|type|role|mime_type|kind|count|tokens?|finish_reasons?|stop_reason|status|status_code|model|provider|index|version|code_function|duration_ms|effort)$)"
     r"|^(prompt\.id|event\.name|gen_ai\.(output|input)\.type)$",
     re.IGNORECASE,
 )
 _INNER = (
     r"(?i)(prompts?|completions?|messages?|contents?|inputs?|outputs?|arguments|args|parameters|params|results?|body|instructions?|query|texts?|"
-    r"thoughts?|code|command|stdout|stderr|value|data|answer|question|authorization|cookie|password|secret|api_?key|token)(\\?['\"]\s*:|\x12)"
+    r"thoughts?|code|command|stdout|stderr|value|data|answer|question|goal|backstory|descriptions?|reasoning|authorization|cookie|password|secret|"
+    r"api[_-]?key|token)(\\?['\"]\s*:|\x12)"
 )
 """A key inside a value that names content or a credential: JSON closes it with a quote, OTLP goes on with the tag of its own value."""
+_ADDRESS = re.compile(r"(^|[._\-])(ur[il]|full|target|base|endpoint|dsn|connection_string)$", re.IGNORECASE)
+_KEYED = r"(?i)[?&][^=&]*(key|token|secret|sig|signature|password|auth|code)=|://[^/@\s]+@"
+"""An address with a credential in its query, or with somebody's password before its host."""
 _OPENS = (b"{", b"[", b'"', b" ", b"\n")
 """First byte of a text that may be JSON."""
 _LONGEST = 512  # characters; a longer text under an unknown key is content
@@ -58,7 +63,8 @@ def redacted(rows: pa.StructArray) -> pa.StructArray:
     length = pc.utf8_length(text)
     is_number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False).to_numpy(zero_copy_only=False)
     is_long = pc.fill_null(pc.greater(length, _LONGEST), False).to_numpy(zero_copy_only=False)
-    hidden = secret | (content & ~is_number) | is_long | _holds_content(text)
+    address = np.array([_ADDRESS.search(key) is not None for key in keys], bool)[codes]
+    hidden = secret | (content & ~is_number) | is_long | _holds_content(text) | _is_keyed(text, address)
     columns = {name: rows.field(name) for name in (field.name for field in rows.type)}
     columns["key"] = _short(coded)
     columns["string_value"] = _noted(text, length, hidden)
@@ -75,6 +81,12 @@ def _holds_content(values: pa.Array) -> np.ndarray:
     structured = values.take(pa.array(rows))
     holds[rows] = pc.or_(pc.greater(pc.binary_length(structured), _LONGEST), pc.match_substring_regex(structured, _INNER))
     return holds
+
+
+def _is_keyed(text: pa.Array, address: np.ndarray) -> np.ndarray:
+    keyed, rows = np.zeros(len(text), bool), np.flatnonzero(address)
+    keyed[rows] = pc.fill_null(pc.match_substring_regex(text.take(pa.array(rows)), _KEYED), False)
+    return keyed
 
 
 def _short(coded: pa.DictionaryArray) -> pa.DictionaryArray:

@@ -90,9 +90,9 @@ def parse_time(text: str) -> datetime:
     """A date or RFC 3339 time -> UTC. Raises QuestionError."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
         raise QuestionError(f"{text!r} is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)") from error
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 _WRITERS = {"application/vnd.apache.arrow.stream": to_arrow, "application/vnd.apache.parquet": to_parquet, "text/csv": to_csv}
@@ -102,7 +102,7 @@ def _question(request: Request, run: str | None) -> Question:
     given = request.query_params
     filters = {name: tuple(given.getlist(name)) for name in FILTERS if name in given}
     limit = given.get("limit", "")
-    if limit and not limit.isdigit():
+    if limit and not limit.isdecimal():
         raise QuestionError(f"limit is a number up to {MOST_ROWS}, not {limit!r}")
     return Question(
         tenant=DEFAULT_TENANT,

@@ -39,6 +39,8 @@ class Question:
         for kind, given, known in (("dimension", self.by, DIMENSIONS), ("filter", self.filters, FILTERS)):
             if wrong := [name for name in given if name not in known]:
                 raise QuestionError(f"unknown {kind} {wrong[0]!r}: give any of {', '.join(known)}")
+        if len(set(self.by)) < len(self.by):
+            raise QuestionError("give each dimension once")
         if self.limit is not None and not 0 < self.limit <= MOST_ROWS:
             raise QuestionError(f"limit must be between 1 and {MOST_ROWS}")
 

@@ -185,7 +185,6 @@ def test_a_withdrawn_stop_no_longer_stands(opened):
     assert orders(desk) == [("trace", "stop")]
 
 
-@pytest.mark.xfail(strict=True, reason="orders of a withdrawn incident stay open until they expire")
 def test_what_a_withdrawn_incident_ordered_need_not_be_obeyed(opened):
     desk = opened(policy(thresholds=STOP))
     desk.watch(call("a", 12))
