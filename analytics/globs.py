@@ -1,22 +1,34 @@
 """Shell globs as patterns for a whole column."""
 
-import fnmatch
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
-_NOTHING = r"[^\s\S]"
-_UNKNOWN_TO_POLARS = {
-    "(?>": "(?:",  # an atomic group only spares Python's engine from going back, which polars' engine never does
-    "(?!)": _NOTHING,  # a set that nothing is in, such as [z-a]
-}
+_TOKEN = re.compile(r"\[(?P<no>!|(?!!))(?P<set>\][^\]]*|[^\]]+)\]|(?P<one>.)", re.DOTALL)
+_ITEM = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+_ANY, _NOTHING = r"[\s\S]", r"[^\s\S]"
 
 
 def pattern(globs: Iterable[str]) -> str:
-    """A pattern for texts that one of the globs matches as a whole, upper and lower case apart; without a glob it matches nothing."""
+    """A pattern for polars, of texts that one of the globs matches as fnmatch.fnmatchcase does; without a glob it matches nothing."""
     return f"^({'|'.join(map(_pattern, globs)) or _NOTHING})$"
 
 
 def _pattern(glob: str) -> str:
-    text = fnmatch.translate(glob).removesuffix(r"\Z")
-    for foreign, known in _UNKNOWN_TO_POLARS.items():
-        text = text.replace(foreign, known)
-    return text
+    # fnmatch.translate speaks to Python's engine: atomic groups and look-ahead, which polars' engine does not know.
+    return "".join(map(_of_token, _TOKEN.finditer(glob)))
+
+
+def _of_token(token: re.Match) -> str:
+    if one := token["one"]:
+        return {"*": f"{_ANY}*", "?": _ANY}.get(one) or re.escape(one)
+    items = "".join(_items(token["set"]))
+    if not items:
+        return _ANY if token["no"] else _NOTHING
+    return f"[{'^' if token['no'] else ''}{items}]"
+
+
+def _items(said: str) -> Iterator[str]:
+    """The characters and ranges of a set; a range from high to low holds nothing."""
+    for first, last, one in _ITEM.findall(said):
+        if one or first <= last:
+            yield re.escape(one) or f"{re.escape(first)}-{re.escape(last)}"

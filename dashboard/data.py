@@ -74,7 +74,7 @@ def _fetched(url: str, token: str, name: str, query: tuple) -> Answer:
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=httpx.Client.close)
 def _client(url: str, token: str) -> httpx.Client:
     headers = {"accept": _ARROW} | ({"authorization": f"Bearer {token}"} if token else {})
     # The collector hangs up after 5 idle seconds; a connection kept longer fails on its next request.

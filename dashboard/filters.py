@@ -24,9 +24,11 @@ def chosen() -> dict:
     return st.session_state["chosen"]
 
 
-def switch(key: str, options: list[str]) -> str:
-    """A choice above a panel, in the URL too; the first option is the default."""
-    return st.segmented_control(key, options, default=options[0], required=True, key=key, bind="query-params", label_visibility="collapsed")
+def switch(key: str, label: str, options: list[str]) -> str:
+    """A choice above a panel, in the URL under its key; the first option is the default. The label is for screen readers."""
+    return st.segmented_control(
+        label, options, default=options[0], required=True, key=key, bind="query-params", label_visibility="collapsed"
+    )
 
 
 def window(period: str, days: tuple[date, ...], now: datetime) -> dict[str, str]:

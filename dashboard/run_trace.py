@@ -108,7 +108,7 @@ def _orders(run: str) -> None:
 def _chosen(steps: pl.DataFrame) -> pl.DataFrame:
     """All steps, or without those that only enclose others where there are such; calls always stay."""
     matter = steps.filter(pl.col("counts").is_not_null() | ~pl.col("kind").is_in(_ENCLOSING))
-    if matter.height in (0, steps.height) or filters.switch("steps", ["Steps that matter", "All steps"]) == "All steps":
+    if matter.height in (0, steps.height) or filters.switch("steps", "Which steps", ["Steps that matter", "All steps"]) == "All steps":
         return steps
     return matter
 

@@ -61,7 +61,7 @@ def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
     said = translate(frames)
     text = [name for name, type_ in said.schema.items() if type_ == pl.String]
     ends = pl.col("ended_at")
-    skewed = (ends > clock.latest()).fill_null(False) | (ends.is_null() & pl.col("started_at").is_null())
+    skewed = (pl.coalesce(ends, "started_at") > clock.latest()).fill_null(True)
     beside = [
         *_own_columns(frames),
         pl.Series("record_key", key),
@@ -102,7 +102,9 @@ def _own_columns(frames: Frames) -> list[pl.Series]:
 
 
 def _id(values: pa.ChunkedArray, width: int) -> pa.ChunkedArray:
-    return pc.if_else(pc.equal(pc.binary_length(values), width), values, None)
+    """Ids of the right length; some senders write zeros for none."""
+    named = pc.and_(pc.equal(pc.binary_length(values), width), pc.not_equal(values, b"\0" * width))
+    return pc.if_else(named, values, None)
 
 
 def _time(nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -127,11 +129,20 @@ def _fingerprints(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
         values = [_bits(rows[column]) for column in ("as_double", "as_int", "count", "sum")]
         return fingerprint.combine(key, *values), key
     if frames.signal == "logs":
-        text = fingerprint.of_text(rows["text"].combine_chunks())
-        content = fingerprint.combine(resource, scope, name, text, attributes, *numbers, _span_key(rows))
+        text, structure = (fingerprint.of_text(rows[column].combine_chunks()) for column in ("text", "structure"))
+        content = fingerprint.combine(resource, scope, name, text, structure, attributes, *numbers, _span_key(rows))
         return content, fingerprint.combine(content, _repetition(rows["body"].to_numpy(), content))
-    key = _span_key(rows)
-    return fingerprint.combine(key, resource, scope, name, attributes, pc.fill_null(rows["status_code"], 0).to_numpy(), *numbers), key
+    key, parent = _span_key(rows), fingerprint.of_ids(_id(rows["parent_span_id"], 8).combine_chunks(), 8)
+    status = pc.fill_null(rows["status_code"], 0).to_numpy()
+    return fingerprint.combine(key, parent, resource, scope, name, attributes, status, _events(frames, count), *numbers), key
+
+
+def _events(frames: Frames, count: int) -> np.ndarray:
+    """Of each span the fingerprint of its events."""
+    events = frames.events
+    name, time = fingerprint.of_text(events["name"].combine_chunks()), events["time_unix_nano"].to_numpy()
+    told = fingerprint.combine(name, time, _hash(frames.event_attributes, events.num_rows))
+    return fingerprint.sum_by_owner(events["owner"].to_numpy(), told, count)
 
 
 def _span_key(rows: pa.Table) -> np.ndarray:

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 _CONTENT = re.compile(
     r"(^|[._\-])(prompts?|completions?|messages?|contents?|inputs?|outputs?|arguments|args|parameters|params|results?|response_body|request_body|body|"
     r"instructions?|system_prompt|descriptions?|definitions|json_schema|schema|query|queries|documents?|text|texts|thoughts?|code|command|command_line|"
-    r"command_args|stdout|stderr|stack_?trace|reasoning|goal|backstory|tool_?calls?|object|message_content|raw|value|data|diff|patch|snippet|answer|question|summary|invocation_parameters|final_result|"
-    r"all_messages|tool_response|llm_request|llm_response|input_value|output_value|spaninputs|spanoutputs)([._\-\[]|$)",
+    r"command_args|stdout|stderr|stack_?trace|reasoning|goal|backstory|tool_?calls?|object|message_content|raw|value|data|diff|patch|"
+    r"snippet|answer|question|summary|invocation_parameters|final_result|all_messages|tool_response|llm_request|llm_response|input_value|output_value|spaninputs|spanoutputs)([._\-\[]|$)",
     re.IGNORECASE,
 )
 _CREDENTIAL = re.compile(

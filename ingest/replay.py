@@ -43,13 +43,13 @@ class Recording:
 
 def recordings(paths: Iterable[Path]) -> list[Recording]:
     """The recorded bodies under some files and folders, in name order. Raises FileNotFoundError."""
-    found = []
+    found: dict[Path, Recording] = {}  # a file that two paths lead to is one recording
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
         files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-        found += [Recording(file) for file in files if _NAME.match(file.name)]
-    return found
+        found |= {file.resolve(): Recording(file) for file in files if _NAME.match(file.name) and file.resolve() not in found}
+    return list(found.values())
 
 
 def replay(service: Service, bodies: Sequence[Recording]) -> Iterator[list[tuple[Path, str]]]:

@@ -169,7 +169,8 @@ def _logs(requests: pa.StructArray) -> Frames:
     logs = scoped.messages
     plain = ("trace_id", "span_id", "time_unix_nano", "observed_time_unix_nano", "severity_number", "event_name")
     columns = {name: logs.field(name) for name in plain}
-    columns["text"] = pc.struct_field(logs.field("body"), ["string_value"])
+    text, *structures = (pc.struct_field(logs.field("body"), [name]) for name in ("string_value", "kvlist_value", "array_value"))
+    columns |= {"text": text, "structure": pc.coalesce(*structures)}
     return _frames("logs", scoped, len(requests), columns, logs)
 
 

@@ -13,11 +13,10 @@ def runs(sources: Sources, question: Question) -> pl.DataFrame:
     last_action, the newest order or null.
     """
     limit = question.limit or MOST_ROWS
-    try:
-        offset = int(question.cursor or 0)
-    except ValueError as error:
-        raise QuestionError("cursor is what an earlier answer gave as the next one") from error
-    params = question.params() | {"now": sources.now, "limit": limit, "offset": offset}
+    cursor = question.cursor or "0"
+    if not cursor.isdecimal() or len(cursor) > 18:
+        raise QuestionError("cursor is what an earlier answer gave as the next one")
+    params = question.params() | {"now": sources.now, "limit": limit, "offset": int(cursor)}
     rows = sources.ledger.query("reports/runs", **params)
     ordered = sources.control.signals_of(question.tenant, rows["run"].to_list())
     counts = pl.DataFrame([(row["run_id"], row["action"], row["seq"]) for row in ordered], schema=["run", "action", "seq"], orient="row")

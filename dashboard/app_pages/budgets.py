@@ -13,7 +13,10 @@ if budgets.is_empty():
 
 # A limit for each run has as many rows as there are runs; of those only the ones that say something are news.
 is_quiet = (pl.col("window") == "run") & (pl.col("state") == "ok")
-if 0 < budgets.filter(is_quiet).height < budgets.height and filters.switch("limits", ["Budgets", "With runs in their limit"]) == "Budgets":
+if (
+    0 < budgets.filter(is_quiet).height < budgets.height
+    and filters.switch("limits", "Which budgets", ["Budgets", "With runs in their limit"]) == "Budgets"
+):
     budgets = budgets.filter(~is_quiet)
 
 columns = ["policy", "scope", "window", "state", "percent", "spent_usd", "limit_usd", "assumed_usd", "missing_calls", "action", "mode"]

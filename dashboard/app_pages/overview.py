@@ -22,7 +22,7 @@ per_day, per_loop = st.columns([3, 2])
 with per_day, st.container(border=True, height="stretch"):
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown("**Spend per day**, UTC", width="content")
-        by = filters.switch("by", ["team", "loop", "model", "agent"])
+        by = filters.switch("by", "Stacked by", ["team", "loop", "model", "agent"])
     shares = data.report("spend", by=f"day,{by}", **chosen).rows
     st.altair_chart(charts.spend_per_day(shares, by), alt=f"Spend per day, stacked by {by}")
     notices.cut(shares, "dearest shares of a day")
@@ -33,7 +33,7 @@ with per_loop, st.container(border=True, height="stretch"):
     st.altair_chart(charts.spend_by_loop(by_loop), alt="Spend by loop, stacked by role")
 
 inventory = data.report("inventory", **period).rows
-if filters.switch("view", ["Loops by spend", "Inventory"]) == "Inventory":
+if filters.switch("view", "Table", ["Loops by spend", "Inventory"]) == "Inventory":
     columns = ["loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "first_seen", "last_seen"]
     table(inventory, columns, "Every loop: registered, silent or unregistered")
 else:

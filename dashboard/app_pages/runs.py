@@ -16,7 +16,7 @@ if runs.is_empty():
     notices.nothing_here("runs", answer)
 
 silent = runs.filter(pl.col("calls") == 0)
-if 0 < silent.height < runs.height and filters.switch("runs", ["With calls", "All runs"]) == "With calls":
+if 0 < silent.height < runs.height and filters.switch("runs", "Which runs", ["With calls", "All runs"]) == "With calls":
     runs = runs.filter(pl.col("calls") > 0)
 
 columns = [

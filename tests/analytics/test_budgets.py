@@ -254,10 +254,13 @@ def test_a_threshold_is_crossed_when_the_total_has_reached_it(rows):
 # Names
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(glob=st.text("ab*?[]!-^&|$.\\", min_size=1, max_size=8), name=st.text("ab-^$.&\\", max_size=5))
 @example("*a*b*", "xaybz")
 @example("[z-a]", "z")
+@example("[?[]", "[")
+@example("[!]", "[!]")
+@example("[]a]", "]")
 @example("*", "line\nbreak")
 @example("a|b", "b")
 def test_a_name_matches_a_glob_as_in_a_shell(glob, name):

@@ -69,13 +69,20 @@ def unlimited(tmp_path_factory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """No answer outlives its test, and no connection stays open."""
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
 @pytest.fixture
 def visit(monkeypatch) -> Callable[..., AppTest]:
     """Opens a page of the dashboard on a collector, with words of the URL; the default is the overview."""
 
     def visit(url: str, page: str | None = None, **query: str | list[str]) -> AppTest:
         monkeypatch.setenv("LOOPLEDGER_COLLECTOR", url)
-        st.cache_data.clear()
         at = AppTest.from_file(ROOT / "dashboard" / "streamlit_app.py", default_timeout=30)
         at.query_params.update(query)
         if page:

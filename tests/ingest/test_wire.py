@@ -90,9 +90,11 @@ def span(said: Span) -> tuple:
 
 
 def log(said) -> tuple:
-    text = said.body.string_value if said.body.WhichOneof("value") == "string_value" else None
+    kind = said.body.WhichOneof("value")
+    text = said.body.string_value if kind == "string_value" else None
+    structure = getattr(said.body, kind).SerializeToString() if kind in OPAQUE else None
     times = (said.time_unix_nano, said.observed_time_unix_nano)
-    return (said.trace_id, said.span_id, *times, said.severity_number, said.event_name, text)
+    return (said.trace_id, said.span_id, *times, said.severity_number, said.event_name, text, structure)
 
 
 def point(said: tuple) -> tuple:
