@@ -19,7 +19,14 @@ QUIET = "#7c8799"
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
 """Kinds of steps in the order of the colours: what is charged first, what only encloses in grey."""
 _PADDING = {"left": 0, "right": 8, "top": 4, "bottom": 4}
-_CLOCK = {"seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M", **dict.fromkeys(("date", "day", "week"), "%-d %b"), "month": "%b %Y"}
+_CLOCK = {
+    "milliseconds": "%H:%M:%S.%L",
+    "seconds": "%H:%M:%S",
+    "minutes": "%H:%M",
+    "hours": "%H:%M",
+    **dict.fromkeys(("date", "day", "week"), "%-d %b"),
+    "month": "%b %Y",
+}
 _DAY = alt.Axis(labelExpr="utcFormat(toDate(datum.value), '%-d %b')", labelAngle=0, labelOverlap=True, ticks=False)
 _USD = alt.Axis(format="$,.4~f", tickCount=5, domain=False)
 
@@ -75,7 +82,8 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
     """The dearest eight loops, maker and checker cost apart. Columns: loop | role | cost_usd."""
     totals = frame.group_by("loop").agg(pl.col("cost_usd").sum()).sort("cost_usd", "loop", descending=[True, False])
     order = totals["loop"].head(MOST_SERIES).to_list()
-    bars = mark(frame.filter(pl.col("loop").is_in(order)))
+    role = pl.when(pl.col("role").is_in(["maker", "checker", UNATTRIBUTED])).then("role").otherwise(pl.lit(OTHER)).alias("role")
+    bars = mark(frame.filter(pl.col("loop").is_in(order)).group_by("loop", role).agg(pl.col("cost_usd").sum()).sort("loop", "role"))
     says = pl.format("{}, {}: {}", "loop", "role", "text")
     return (
         alt.Chart(bars.with_columns(says=says))
@@ -97,7 +105,8 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
     Columns: step | depth | name | kind | started_at, ended_at, null while open | failed | error_type | cost_usd | counts.
     """
     bars = _spans(steps)
-    axis = alt.Axis(labelAlign="left", labelPadding=300, labelLimit=290, labelOverlap=False, domain=False, ticks=False)
+    width = min(300, 10 + 6 * bars["label"].str.len_chars().max())  # pixels, at 6 a letter
+    axis = alt.Axis(labelAlign="left", labelPadding=width, labelLimit=width - 8, labelOverlap=False, domain=False, ticks=False)
     rows = alt.Chart(bars).encode(y=alt.Y("label:N", sort=None, title=None, axis=axis))
     spans = rows.mark_bar(height=10).encode(
         x=alt.X("start:Q", title="seconds since the run began"),
@@ -114,12 +123,14 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
 
 def _spans(steps: pl.DataFrame) -> pl.DataFrame:
     origin, latest = steps["started_at"].min(), steps["ended_at"].max()
+    start, end = _seconds(pl.col("started_at"), origin), _seconds(pl.col("ended_at").fill_null(latest), origin)
+    hair = end.max() / 400  # what is too short to be seen is drawn this long
     indent = pl.lit("\u2003").repeat_by("depth").list.join("")
     name = pl.col("name").fill_null("")
     return mark(steps).with_columns(
         label=pl.format("{} {}{}", "step", indent, name),
-        start=_seconds(pl.col("started_at"), origin),
-        end=_seconds(pl.col("ended_at").fill_null(latest), origin),
+        start=start,
+        end=pl.max_horizontal(end, start + hair),
         kind=pl.when(pl.col("kind").is_in(KINDS)).then("kind").otherwise(pl.lit(OTHER)),
         cost=pl.when("counts").then("text").otherwise(pl.lit("")),
         failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))).otherwise(pl.lit("")),

@@ -12,7 +12,7 @@ import streamlit as st
 MOST_ROWS = 1000
 """As many rows as the read API gives at once."""
 _ARROW = "application/vnd.apache.arrow.stream"
-_START = "Start it with `loopledger up`, or draw another one with `loopledger dashboard --collector URL`."
+_START = "Start it with loopledger up, or draw another one with loopledger dashboard --collector URL."
 
 
 class CollectorError(Exception):

@@ -6,6 +6,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import charts, money
+from dashboard.notices import plain
 
 
 def draw(total: dict[str, Any], days: pl.DataFrame, roles: pl.DataFrame, running: pl.DataFrame, budgets: pl.DataFrame) -> None:
@@ -18,7 +19,7 @@ def draw(total: dict[str, Any], days: pl.DataFrame, roles: pl.DataFrame, running
         left_out = money.floor(total["unknown_calls"], total["unpriced_calls"]) or "every call priced"
         spent = money.usd(total["cost_usd"])
         figure("Spend, at least" if missing else "Spend", spent, left_out, charts.trend(days, "cost_usd"), border=False)
-        st.caption(" · ".join(f"{role['role']} {money.usd(role['cost_usd'])}" for role in roles.iter_rows(named=True)))
+        st.caption(plain(" · ".join(f"{role['role']} {money.usd(role['cost_usd'])}" for role in roles.iter_rows(named=True))))
     with small, st.grid(2, min_column_width=170):
         figure("Calls", f"{total['calls']:,}", tokens)
         figure("Priced", money.share(counted, total["calls"]), f"{counted:,} of {total['calls']:,} calls")
@@ -40,6 +41,7 @@ def _breached(budgets: pl.DataFrame) -> None:
 
 def figure(label: str, value: str, beside: str, trend: list[float] | None = None, border: bool = True) -> None:
     """A figure with what qualifies it, and how it came about day by day."""
+    value, beside = plain(value), plain(beside)
     drawn = trend if trend and len(trend) > 1 else None
     st.metric(
         label, value, beside, delta_color="off", delta_arrow="off", border=border, height="stretch", chart_data=drawn, chart_type="bar"

@@ -1,10 +1,17 @@
 """What a page says about itself: how fresh it is, and what to do when it has nothing to show."""
 
+import re
+
 import polars as pl
 import streamlit as st
 
 from dashboard import data
 from dashboard.tables import clock
+
+
+def plain(text: str) -> str:
+    """Text of a runtime or an address, so that Markdown shows it as it is: no image is fetched, no link drawn."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def title(name: str, ledger: data.Answer) -> None:
@@ -29,7 +36,7 @@ def watch(commit: int | None) -> None:
 
 def unavailable(error: data.CollectorError) -> None:
     """The collector is down or refuses; the page comes back by itself."""
-    st.error(error.detail or "It gave no reason.", title=error.title, icon=":material/cloud_off:")
+    st.error(plain(error.detail or "It gave no reason."), title=plain(error.title), icon=":material/cloud_off:")
     st.caption("This page tries again every few seconds.")
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import charts, data, filters, money
 from dashboard.headline import figure
+from dashboard.notices import plain
 from dashboard.tables import clock, table
 
 _ENCLOSING = ("other", "chain")
@@ -20,7 +21,7 @@ def draw(run: str) -> None:
         st.rerun()
     found = data.report("runs", run=run).rows
     if found.is_empty():
-        st.warning(f"The ledger knows no run `{run}`.")
+        st.warning(f"The ledger knows no run {plain(run)}")
         return
     _facts(found.row(0, named=True))
     _orders(run)
@@ -69,16 +70,17 @@ def _measure(step: dict[str, Any], name: str) -> str:
 
 def _facts(run: dict[str, Any]) -> None:
     missing = money.floor(run["unknown_calls"], run["unpriced_calls"])
+    cost, known = (money.usd(run["cost_usd"]), "every call priced") if run["calls"] else (money.NOTHING, "no call was seen")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(run["run"], anchor=False, width="content")
+        st.subheader(plain(run["run"]), anchor=False, width="content")
         st.badge(run["state"], color="blue" if run["state"] == "running" else "gray")
         if run["last_action"]:
             st.badge(f"ordered: {run['last_action']}", color="red")
-    who = " · ".join(f"{word} **{run[word]}**" for word in ("loop", "team", "user"))
-    agents = ", ".join(run["agents"]) or "none named"
+    who = " · ".join(f"{word} **{plain(run[word])}**" for word in ("loop", "team", "user"))
+    agents = plain(", ".join(run["agents"]) or "none named")
     st.caption(f"{who} · agents **{agents}** · {clock(run['started_at'])} to {clock(run['ended_at'])} UTC")
     with st.grid(5, min_column_width=170):
-        figure("Cost, at least" if missing else "Cost", money.usd(run["cost_usd"]), missing or "every call priced")
+        figure("Cost, at least" if missing else "Cost", cost, missing or known)
         figure("Calls", f"{run['calls']:,}", f"in {run['steps']:,} steps")
         figure("Duration", money.duration(run["duration_ms"]), "first to last record")
         figure("Input", money.tokens(run["input_tokens"]), "tokens, cached included")
@@ -102,7 +104,7 @@ def _orders(run: str) -> None:
     ]
     table(signals, columns, "Orders to this run, newest first")
     for reason in signals["reason"].unique(maintain_order=True):
-        st.caption(reason)
+        st.caption(plain(reason))
 
 
 def _chosen(steps: pl.DataFrame) -> pl.DataFrame:

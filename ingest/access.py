@@ -40,11 +40,13 @@ def _is_loopback(host: str) -> bool:
 
 def control_token(directory: Path) -> str:
     """The token of the control routes, made at first use and readable by its owner alone."""
-    path = directory / "token"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    path, part = directory / "token", directory / "token.part"
+    if not path.exists() or not path.read_text().strip():
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32))
+        part.replace(path)  # there is never a token file without a token, which any caller could show
     return path.read_text().strip()
 
 

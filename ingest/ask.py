@@ -26,7 +26,7 @@ def find_collector(data: Path) -> str | None:
         told = json.loads((data / "collector.json").read_text())
         os.kill(told["pid"], 0)
         httpx.get(f"{told['http']}/readyz", timeout=5).raise_for_status()
-    except (OSError, ValueError, KeyError, httpx.HTTPError):
+    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError):
         return None
     return told["http"]
 

@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_collector(add)
     page = add(dashboard)
     page.add_argument("--collector", required=True, metavar="URL", help="such as http://127.0.0.1:4318")
-    page.add_argument("--port", type=int, default=8501, metavar="N")
+    page.add_argument("--port", type=_port, default=8501, metavar="N")
     _add_replay(add)
     _add_report(add)
     add(check).add_argument("directory", type=Path, metavar="DIR")
@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_up(add: Callable) -> None:
     both = _with_ports(_with_config(_with_data(add(up))))
-    both.add_argument("--port", type=int, default=8501, metavar="N", help="of the dashboard")
+    both.add_argument("--port", type=_port, default=8501, metavar="N", help="of the dashboard")
     both.add_argument("--demo", action="store_true", help="replay the samples through the real ports into a fresh directory")
 
 
@@ -215,9 +215,22 @@ def _with_config(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _with_ports(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    sub.add_argument("--grpc", default="127.0.0.1:4317", metavar="HOST:PORT")
-    sub.add_argument("--http", default="127.0.0.1:4318", metavar="HOST:PORT")
+    sub.add_argument("--grpc", type=_address, default="127.0.0.1:4317", metavar="HOST:PORT")
+    sub.add_argument("--http", type=_address, default="127.0.0.1:4318", metavar="HOST:PORT")
     return sub
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:4317")
+    return f"{host}:{_port(port)}"
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number up to 65535")
+    return int(text)
 
 
 def _data(args: argparse.Namespace, given_only: bool = False) -> Path | None:

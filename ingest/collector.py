@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -101,22 +102,10 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _http(app: Starlette, address: str) -> AsyncIterator[int]:
-    host, _, port = address.rpartition(":")
     config = uvicorn.Config(
-        app,
-        host.strip("[]"),
-        int(port),
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-        timeout_graceful_shutdown=5,
-        server_header=False,
+        app, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5, server_header=False
     )
-    server = _Server(config)
-    try:
-        sock = config.bind_socket()
-    except SystemExit as error:  # uvicorn's way to say that the port is taken
-        raise OSError(f"cannot listen on {address} for HTTP: the port is taken or the address is not ours") from error
+    server, sock = _Server(config), _bound(address, "HTTP")
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started:
         await asyncio.sleep(0.005)
@@ -127,8 +116,19 @@ async def _http(app: Starlette, address: str) -> AsyncIterator[int]:
         await serving
 
 
+def _bound(address: str, protocol: str) -> socket.socket:
+    """A socket that listens on HOST:PORT, a free port for 0. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), int(port)), family=family)
+    except OSError as error:
+        raise OSError(f"cannot listen on {address} for {protocol}: the port is taken or the address is not ours") from error
+
+
 @asynccontextmanager
 async def _grpc(address: str, intake: Intake, key: bytes) -> AsyncIterator[int]:
+    _bound(address, "gRPC").close()  # gRPC finds a port taken too, but not without a line of its own on stderr
     server, port = await otlp_grpc.serve(address, intake.accept, DEFAULT_TENANT, key)
     try:
         yield port

@@ -45,7 +45,7 @@ def _signed(signal: dict, key: bytes) -> str:
 
 
 def _plain(value: str) -> str:
-    """A run id may hold anything; a header may not."""
+    """A run id may hold anything; a header may not. Where headers of one name are joined, a comma stands between them."""
     return "".join(
-        c if c.isascii() and c.isprintable() and c not in ";%" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in value
+        c if c.isascii() and c.isprintable() and c not in ",;%" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in value
     )

@@ -91,7 +91,11 @@ def configure(directory: Path, policies: Sequence[Mapping[str, Any]], webhook: s
     (directory / "prices").mkdir()
     (directory / "secret").write_text(SECRET)
     channels = [{"name": "ops", "type": "webhook", "url": webhook, "secret_file": "secret"}] if webhook else []
-    files = {"policies/all.yaml": {"policies": list(policies)}, "prices/all.yaml": {"prices": _PRICES}, "channels.yaml": {"channels": channels}}
+    files = {
+        "policies/all.yaml": {"policies": list(policies)},
+        "prices/all.yaml": {"prices": _PRICES},
+        "channels.yaml": {"channels": channels},
+    }
     for name, content in files.items():
         (directory / name).write_text(json.dumps(content))  # JSON is YAML
     if not webhook:

@@ -109,14 +109,26 @@ def test_what_the_opentelemetry_sdk_exports_is_spend(collector: Collector, loop:
     assert exported is SpanExportResult.SUCCESS
     (row,) = collector.report("spend", by="loop,run,agent,model", loop=loop)
     assert row == {
-        "loop": loop, "run": f"{loop}-run", "agent": "fixer", "model": MODEL, "calls": 1, "unknown_calls": 0, "unpriced_calls": 0,
-        "input_tokens": 1200, "cache_read_tokens": None, "cache_write_tokens": None, "output_tokens": 30, "reasoning_tokens": None,
+        "loop": loop,
+        "run": f"{loop}-run",
+        "agent": "fixer",
+        "model": MODEL,
+        "calls": 1,
+        "unknown_calls": 0,
+        "unpriced_calls": 0,
+        "input_tokens": 1200,
+        "cache_read_tokens": None,
+        "cache_write_tokens": None,
+        "output_tokens": 30,
+        "reasoning_tokens": None,
         "cost_usd": "1.260000000",
     }
 
 
 def export_with_sdk(exporter: SpanExporter, loop: str) -> SpanExportResult:
-    provider = TracerProvider(resource=Resource.create({"loopledger.loop": loop, "loopledger.run.id": f"{loop}-run"}), shutdown_on_exit=False)
+    provider = TracerProvider(
+        resource=Resource.create({"loopledger.loop": loop, "loopledger.run.id": f"{loop}-run"}), shutdown_on_exit=False
+    )
     tracer = provider.get_tracer("tests")
     with tracer.start_as_current_span("invoke_agent fixer") as agent:
         agent.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "fixer"})
@@ -153,8 +165,13 @@ def test_the_answer_of_the_crossing_export_carries_the_signal(collector: Collect
     digest = hmac.new(collector.token.encode(), signed.encode(), hashlib.sha256).digest()
     assert signature == base64.urlsafe_b64encode(digest).decode().rstrip("=")
     assert {**told, "sig": ""} == {
-        "version": "v1", "run": run.replace("%", "%25").replace(";", "%3B"), "signal": signal["id"], "action": "kill",
-        "epoch": str(signal["epoch"]), "expires": told["expires"], "sig": "",
+        "version": "v1",
+        "run": run.replace("%", "%25").replace(";", "%3B"),
+        "signal": signal["id"],
+        "action": "kill",
+        "epoch": str(signal["epoch"]),
+        "expires": told["expires"],
+        "sig": "",
     }
     assert datetime.fromisoformat(told["expires"]) == datetime.fromisoformat(signal["expires_at"])
 
@@ -164,10 +181,18 @@ def test_the_webhook_of_the_crossing_verifies(client: httpx.Client, receiver: Re
     hook = receiver.wait_for(lambda hook: hook.data["scope"] == loop and hook.data["threshold"] == 100)
     message = hook.verified(SECRET)
     assert message["type"] == "budget.crossed"
-    told = {name: message["data"][name] for name in ("incident_id", "policy", "action", "mode", "limit_usd", "spent_usd", "run_id", "signals")}
+    told = {
+        name: message["data"][name] for name in ("incident_id", "policy", "action", "mode", "limit_usd", "spent_usd", "run_id", "signals")
+    }
     assert told == {
-        "incident_id": signal["incident_id"], "policy": "loop-month", "action": "kill", "mode": "enforce",
-        "limit_usd": "10.000000000", "spent_usd": "11.000000000", "run_id": "night-1", "signals": [signal["id"]],
+        "incident_id": signal["incident_id"],
+        "policy": "loop-month",
+        "action": "kill",
+        "mode": "enforce",
+        "limit_usd": "10.000000000",
+        "spent_usd": "11.000000000",
+        "run_id": "night-1",
+        "signals": [signal["id"]],
     }
 
 

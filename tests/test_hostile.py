@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import csv
 import gzip
+import io
 import json
 import math
+import random
+import re
 import secrets
-import subprocess
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
@@ -16,20 +20,22 @@ from urllib.parse import quote
 import grpc
 import httpx
 import pytest
-from bodies import JSON, PROTOBUF, any_value, chat, traces
-from collectors import LOOPLEDGER, Collector, configure, running
+from bodies import JSON, PROTOBUF, any_value, attributes, chat, traces
+from collectors import Collector, configure, running
 from google.protobuf.json_format import MessageToDict, Parse
 from google.rpc.code_pb2 import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from starlette.applications import Starlette
 
 from analytics.config import Config
-from ingest import collector as collectors_of_the_product
 from ingest import otlp_grpc, otlp_http
-from ingest.access import DEFAULT_TENANT, control_token
+from ingest.access import DEFAULT_TENANT
+from ingest.cli import main
 from ingest.clock import Wall
+from ingest.collector import _app
 from ingest.intake import Intake
 from ingest.service import Service, opened
 
@@ -62,7 +68,14 @@ COUNTS = {
 }  # fmt: skip
 USAGE = tuple(
     f"gen_ai.usage.{name}"
-    for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read.input_tokens", "cache_write.input_tokens", "reasoning.output_tokens")
+    for name in (
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cache_read.input_tokens",
+        "cache_write.input_tokens",
+        "reasoning.output_tokens",
+    )
 )
 TIMES = {"1970": 1, "2200": 7_258_118_400 * 10**9, "2^63 - 1": 2**63 - 1, "2^63": 2**63, "2^64 - 1": 2**64 - 1, "none": 0}
 IDS = {"empty": (b"", b""), "zero": (b"\0" * 16, b"\0" * 8), "short": (b"x" * 15, b"x" * 7), "long": (b"x" * 17, b"x" * 9)}
@@ -133,7 +146,12 @@ def as_json(body: bytes) -> bytes:
     for resource, said in zip(request.resource_spans, document.get("resourceSpans", ()), strict=True):
         for scope, told in zip(resource.scope_spans, said.get("scopeSpans", ()), strict=True):
             for span, shown in zip(scope.spans, told.get("spans", ()), strict=True):
-                shown |= {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex(), "parentSpanId": span.parent_span_id.hex(), "kind": 1}
+                shown |= {
+                    "traceId": span.trace_id.hex(),
+                    "spanId": span.span_id.hex(),
+                    "parentSpanId": span.parent_span_id.hex(),
+                    "kind": 1,
+                }
     return json.dumps(document).encode()
 
 
@@ -158,16 +176,25 @@ def test_a_hostile_text_is_only_a_text(send: Send, collector: Collector, loop: s
     assert spent(collector, loop) == [(4, 4, "0.004000000")]
 
 
-@pytest.mark.parametrize("text", [text for text in TEXTS.values() if len(text) < 1000], ids=[name for name in TEXTS if name not in ("long", "dots")])
-def test_a_run_of_any_name_can_be_read_again(collector: Collector, client: httpx.Client, text: str):
-    run, loop = f"{text} {secrets.token_hex(4)} /{text}", secrets.token_hex(4)
+@pytest.mark.parametrize("name", [name for name in TEXTS if name not in ("long", "dots")])
+def test_a_run_of_any_name_can_be_read_again(collector: Collector, client: httpx.Client, name: str):
+    run, loop = f"{TEXTS[name]} {secrets.token_hex(4)}/1", secrets.token_hex(4)
     send_http(client, traces(chat(1), run=run, loop=loop), PROTOBUF)
-    (shown,) = client.get(f"/api/v1/runs/{quote(run, safe='')}").json()["rows"]
-    (step,) = client.get(f"/api/v1/runs/{quote(run, safe='')}/trace").json()["rows"]
+    (shown,), (step,) = collector.report("runs", run=run), collector.report("run_trace", run=run)
     assert (shown["run"], shown["loop"], step["cost_usd"]) == (run, loop, "0.001000000")
-    sheet = client.get("/api/v1/reports/spend", params={"by": "run", "loop": loop}, headers={"accept": "text/csv"}).text
-    assert not sheet.splitlines()[1].startswith(("=", '"='))
+    if name != "header":  # a path cannot hold a line break
+        assert client.get(f"/api/v1/runs/{quote(run, safe='')}").json()["rows"] == [shown]
+        assert client.get(f"/api/v1/runs/{quote(run, safe='')}/trace").json()["rows"] == [step]
     assert client.get("/v1/signals", params={"run_id": run}).json() == {"signals": []}
+
+
+def test_a_sheet_holds_no_formula(collector: Collector, client: httpx.Client, loop: str):
+    formulas = ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1"]
+    for formula in formulas:
+        send_http(client, traces(chat(1, more={"gen_ai.agent.name": formula}), loop=loop), PROTOBUF)
+    answer = client.get("/api/v1/reports/spend", params={"by": "agent", "loop": loop}, headers={"accept": "text/csv"})
+    agents = [row["agent"] for row in csv.DictReader(io.StringIO(answer.text, newline=""))]
+    assert sorted(agents) == sorted(f"'{formula}" for formula in formulas)
 
 
 @pytest.mark.parametrize("count", COUNTS.values(), ids=COUNTS)
@@ -201,7 +228,11 @@ def nested(depth: int, wrap: Callable):
 
 
 def test_values_that_are_too_deep_are_refused_alone_in_json(collector: Collector, client: httpx.Client, loop: str):
-    for deep in (b'{"a":' * 5_000, b"[" * 100_000, b'{"resourceSpans":[{"resource":' + b'{"attributes":[{"value":{"arrayValue":{"values":[' * 5_000):
+    for deep in (
+        b'{"a":' * 5_000,
+        b"[" * 100_000,
+        b'{"resourceSpans":[{"resource":' + b'{"attributes":[{"value":{"arrayValue":{"values":[' * 5_000,
+    ):
         answer = client.post("/v1/traces", content=deep, headers={"content-type": JSON})
         assert (answer.status_code, status_of(answer)[0]) == (400, INVALID_ARGUMENT)
     assert spent(collector, loop) == []
@@ -217,7 +248,9 @@ def test_ten_thousand_attributes_and_events_are_taken(send: Send, collector: Col
 
 
 @pytest.mark.parametrize("ids", IDS.values(), ids=IDS)
-def test_a_span_without_valid_ids_is_left_out_and_the_others_stay(collector: Collector, client: httpx.Client, loop: str, ids: tuple[bytes, bytes]):
+def test_a_span_without_valid_ids_is_left_out_and_the_others_stay(
+    collector: Collector, client: httpx.Client, loop: str, ids: tuple[bytes, bytes]
+):
     trace_id, span_id = ids
     nameless = [chat(1, trace_id=trace_id), chat(1, span_id=span_id), chat(1, trace_id=trace_id, span_id=span_id)]
     body = traces(*nameless, chat(1), run=loop, loop=loop)
@@ -229,25 +262,54 @@ def test_a_span_without_valid_ids_is_left_out_and_the_others_stay(collector: Col
     assert spent(collector, loop) == [(1, 1, "0.001000000")]
 
 
-def test_a_parent_that_is_itself_a_circle_or_no_id_is_no_trap(send: Send, collector: Collector, loop: str):
-    own, one, other, none = chat(1), chat(1), chat(1), chat(1, parent_span_id=b"x" * 100)
+def test_a_parent_that_is_itself_or_a_circle_is_no_trap(send: Send, collector: Collector, loop: str):
+    own, one, other = chat(1), chat(1), chat(1)
     own.parent_span_id = own.span_id
     other.trace_id = one.trace_id
     one.parent_span_id, other.parent_span_id = other.span_id, one.span_id
-    if send.__code__.co_freevars == ("client", "request"):  # OTLP/JSON has no way to say an id of another length
-        none.parent_span_id = b""
-    assert send(traces(own, one, other, none, run=loop, loop=loop)) == 0
-    assert spent(collector, loop) == [(4, 4, "0.004000000")]
+    assert send(traces(own, one, other, run=loop, loop=loop)) == 0
+    assert spent(collector, loop) == [(3, 3, "0.003000000")]
 
 
-@pytest.mark.parametrize("end", TIMES.values(), ids=TIMES)
 @pytest.mark.parametrize("start", TIMES.values(), ids=TIMES)
-def test_an_absurd_time_moves_no_spend_out_of_this_month(collector: Collector, client: httpx.Client, loop: str, start: int, end: int):
-    send_http(client, traces(chat(1, start_time_unix_nano=start, end_time_unix_nano=end), chat(1), run=loop, loop=loop), PROTOBUF)
-    assert spent(collector, loop) == [(2, 2, "0.002000000")]
+def test_an_absurd_time_moves_no_spend_out_of_this_month(collector: Collector, client: httpx.Client, loop: str, start: int):
+    spans = [chat(1, start_time_unix_nano=start, end_time_unix_nano=end) for end in TIMES.values()]
+    send_http(client, traces(*spans, chat(1), run=loop, loop=loop), PROTOBUF)
+    assert spent(collector, loop) == [(7, 7, "0.007000000")]
     happened = {row["day"] for row in collector.report("spend", by="day", loop=loop)}
     now = datetime.fromisoformat(client.get("/api/v1/reports/spend").json()["now"])
-    assert happened <= {f"{now:%Y-%m-%d}", "1970-01-01"}
+    assert happened == {f"{now:%Y-%m-%d}", "1970-01-01"}
+
+
+# Logs and points
+
+
+def test_hostile_logs_and_points_are_taken_and_cost_nothing(collector: Collector, client: httpx.Client, loop: str):
+    identity = {"attributes": attributes({"loopledger.loop": loop, "team": TEXTS["sql"]})}
+    values = [*TEXTS.values(), *COUNTS.values(), [None, {"": b"\xff"}]]
+    shared = [
+        {"attributes": attributes({"gen_ai.prompt": value, USAGE[0]: value}), "time_unix_nano": time}
+        for value in values
+        for time in TIMES.values()
+    ]
+    logs = [{**record, "body": any_value(value), "severity_number": 21} for record, value in zip(shared, values * len(TIMES), strict=True)]
+    points = [[{**record, **number} for record in shared] for number in ({"as_int": -(2**63)}, {"as_double": math.nan}, {})]
+    metrics = [{"name": "gen_ai.client.token.usage", "sum": {"data_points": part}} for part in points]
+    bodies = {
+        "logs": ExportLogsServiceRequest(resource_logs=[{"resource": identity, "scope_logs": [{"log_records": logs}]}]),
+        "metrics": ExportMetricsServiceRequest(resource_metrics=[{"resource": identity, "scope_metrics": [{"metrics": metrics}]}]),
+    }
+    for signal, body in bodies.items():
+        answer = client.post(f"/v1/{signal}", content=body.SerializeToString(), headers={"content-type": PROTOBUF})
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert spent(collector, loop) == []
+
+
+@pytest.mark.parametrize("signal", ["logs", "metrics"])
+def test_spans_sent_to_the_wrong_place_cost_nothing(collector: Collector, client: httpx.Client, loop: str, signal: str):
+    for body, media in ((traces(chat(1), loop=loop), PROTOBUF), (as_json(traces(chat(1), loop=loop)), JSON)):
+        assert client.post(f"/v1/{signal}", content=body, headers={"content-type": media}).status_code in (200, 400)
+    assert spent(collector, loop) == []
 
 
 # Bodies
@@ -261,6 +323,17 @@ def test_a_malformed_body_is_refused_and_those_beside_it_are_not(collector: Coll
         codes = [call.code() for call in calls]
     assert codes == [grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT] * 20
     assert spent(collector, loop) == [(20, 20, "0.020000000")]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_body_with_flipped_bits_is_taken_or_refused(client: httpx.Client, seed: int):
+    chance, good = random.Random(seed), traces(chat(1), chat(1))
+    for media, body in ((PROTOBUF, good), (JSON, as_json(good))):
+        for _ in range(25):
+            flipped = bytearray(body)
+            for place in chance.choices(range(len(body)), k=chance.choice((1, 1, 3, 20))):
+                flipped[place] ^= 1 << chance.randrange(8)
+            assert client.post("/v1/traces", content=bytes(flipped), headers={"content-type": media}).status_code in (200, 400)
 
 
 @pytest.mark.parametrize("body", [b"\xff" * 9, b'{"resourceSpans": 5}', b"[]", b"null", b"{", b'{"resourceLogs": []}'])
@@ -374,14 +447,13 @@ async def full_queue(data: Path) -> tuple[httpx.Response, grpc.StatusCode, list[
             client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=30))
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
             stack.callback(clock.go.set)
-            first = asyncio.create_task(client.post("/v1/traces", content=traces(chat(1)), headers=headers))
-            refused = await client.post("/v1/traces", content=traces(chat(1)), headers=headers)
-            while refused.status_code == 200:
-                refused = await client.post("/v1/traces", content=traces(chat(1)), headers=headers)
+            both = [asyncio.create_task(client.post("/v1/traces", content=traces(chat(1)), headers=headers)) for _ in range(2)]
+            (refused,), (taken,) = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             with pytest.raises(grpc.aio.AioRpcError) as busy:
                 await channel.unary_unary(EXPORT)(traces(chat(1)), timeout=30)
             clock.go.set()
-            return refused, busy.value.code(), [await first, await client.post("/v1/traces", content=traces(chat(1)), headers=headers)]
+            later = [await taken, await client.post("/v1/traces", content=traces(chat(1)), headers=headers)]
+            return refused.result(), busy.value.code(), later
 
 
 def test_a_full_queue_asks_to_come_again(tmp_path: Path):
@@ -394,10 +466,94 @@ def test_a_full_queue_asks_to_come_again(tmp_path: Path):
 # Doors
 
 
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """Method and path of every route of the application that a collector serves."""
+    with opened(tmp_path_factory.mktemp("routes"), Config(), Wall()) as service:
+        app = _app(service, Intake(service.pipeline), asyncio.Event(), "token")
+    paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
+    return [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]
+
+
+def is_otlp(path: str) -> bool:
+    return path in ("/v1/traces", "/v1/logs", "/v1/metrics")
+
+
+def is_control(path: str) -> bool:
+    return path.startswith("/v1/") and not is_otlp(path)
+
+
+def statuses(client: httpx.Client, routes: list[tuple[str, str]], **request) -> set[int]:
+    return {client.request(method, path, **request).status_code for method, path in routes}
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.", "169.254.169.254", "evil.example:4318", "[::", ""]
+)
+def test_a_host_that_is_not_this_machine_is_refused(client: httpx.Client, routes: list, host: str):
+    guarded = [(method, path) for method, path in routes if not is_otlp(path)]
+    assert statuses(client, guarded, headers={"host": host}) == {421}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1@evil.example", "file://"]
+)
+def test_a_page_from_elsewhere_is_refused(client: httpx.Client, routes: list, origin: str):
+    guarded = [(method, path) for method, path in routes if not is_otlp(path)]
+    assert statuses(client, guarded, headers={"origin": origin}) == {403}
+
+
+@pytest.mark.parametrize("credential", ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}", "Bearer {token}x", "Bearer x{token}"])
+def test_a_control_route_wants_the_token(collector: Collector, client: httpx.Client, routes: list, credential: str):
+    headers = {"authorization": credential.format(token=collector.token)}
+    assert statuses(client, [(method, path) for method, path in routes if is_control(path)], headers=headers) == {401}
+
+
+def test_a_control_route_takes_no_form(client: httpx.Client, routes: list):
+    writes = [(method, path) for method, path in routes if is_control(path) and method == "POST"]
+    assert len(writes) >= 2
+    for media in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data", ""):
+        assert statuses(client, writes, content=b"evidence=x", headers={"content-type": media}) == {415}
+        assert statuses(client, writes, content=iter([b"evidence=x"]), headers={"content-type": media}) == {415}
+
+
+def test_telemetry_and_reading_need_no_token_on_loopback(collector: Collector, routes: list):
+    opened_routes = [(method, path) for method, path in routes if not is_control(path)]
+    with httpx.Client(base_url=collector.http) as nobody:
+        assert statuses(nobody, opened_routes, headers={"content-type": PROTOBUF}) == {200, 404}
+
+
+def test_the_token_is_the_owners_alone_and_in_no_answer(collector: Collector, client: httpx.Client, routes: list):
+    assert stat.S_IMODE((collector.data / "token").stat().st_mode) == 0o600
+    reading = [path for method, path in routes if method == "GET" and not is_control(path)]
+    assert not [path for path in reading if collector.token in client.get(path).text]
+
+
+@pytest.mark.parametrize("query", ["from=x", "from=9999-12-31T23:59:59-14:00", "to=0001-01-01T00:00:00%2b14:00", "by=x", "by=run,run", "limit=0",
+                                   "limit=%C2%B2", "limit=99999999999999999999", "cursor=-1", "cursor=99999999999999999999", "cursor=x"])  # fmt: skip
+def test_a_question_that_makes_no_sense_is_told_so(client: httpx.Client, query: str):
+    answer = client.get(f"/api/v1/reports/runs?{query}")
+    assert (answer.status_code, answer.headers["content-type"], answer.json()["code"]) == (400, "application/problem+json", "bad-question")
+
+
+@pytest.mark.parametrize(
+    "query", ["run=';drop table charges;--", "team=%00", "by=", "from=0001-01-01", "to=9999-12-31", "loop=&loop=%FF", "x=1"]
+)
+def test_a_question_about_nothing_is_answered(client: httpx.Client, query: str):
+    for name in ("spend", "usage", "runs", "budgets", "incidents", "signals", "inventory"):
+        assert client.get(f"/api/v1/reports/{name}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
+def test_a_control_body_that_is_no_json_is_told_so(client: httpx.Client, body: bytes):
+    answer = client.post("/v1/signals/x/confirm", content=body, headers={"content-type": JSON})
+    assert (answer.status_code, answer.json()["code"]) == (400, "not-json")
+
+
 @pytest.mark.parametrize("option", ["--http", "--grpc"])
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:0", ":0"])
-def test_an_address_that_others_can_reach_is_refused(tmp_path: Path, option: str, address: str):
+def test_an_address_that_others_can_reach_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture, option: str, address: str):
     ports = {"--http": "127.0.0.1:0", "--grpc": "127.0.0.1:0", option: address}
-    command = [*LOOPLEDGER, "collector", "--data", tmp_path / "data", *(word for pair in ports.items() for word in pair)]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert (refused.returncode, "loopback" in refused.stderr) == (3, True)
+    code = main(["collector", "--data", str(tmp_path / "data"), *(word for pair in ports.items() for word in pair)])
+    assert (code, "loopback" in capsys.readouterr().err) == (3, True)
+    assert not (tmp_path / "data" / "ledger.duckdb").exists()

@@ -32,7 +32,13 @@ from ingest.service import opened
 
 CLIENTS, SPANS, TOKENS = 4, 5, 10
 _HEADERS = {"content-type": PROTOBUF}
-POLICY = {"name": "all-month", "limit_usd": "10.00", "window": "month", "thresholds": [{"percent": 100, "action": "stop"}], "notify": ["ops"]}
+POLICY = {
+    "name": "all-month",
+    "limit_usd": "10.00",
+    "window": "month",
+    "thresholds": [{"percent": 100, "action": "stop"}],
+    "notify": ["ops"],
+}
 
 
 class Load:

@@ -29,7 +29,8 @@ notices.cut(answer.rows, "fullest budgets")
 one = budgets.row(row or 0, named=True)
 here = {word: one[word] for word in ("policy", "scope", "window")}
 incidents = data.report("incidents", **filters.chosen()).rows
-st.markdown(f"**{one['policy']}** for {one['scope'] or 'nobody yet'}, {one['window']}: spend against the limit, UTC")
+scope = notices.plain(one["scope"] or "nobody yet")
+st.markdown(f"**{notices.plain(one['policy'])}** for {scope}, {one['window']}: spend against the limit, UTC")
 points = data.report("budget_burn", **here).rows
 if points.is_empty():
     st.caption("Nothing has been spent under this budget in its window.")
