@@ -61,7 +61,7 @@ def commit() -> int | None:
 def _fetched(url: str, token: str, name: str, query: tuple) -> Answer:
     try:
         response = _client(url, token).get(f"/api/v1/reports/{name}", params=dict(query))
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CollectorError(f"The collector at {url} does not answer", f"{error or type(error).__name__}. {_START}") from error
     if response.status_code != 200 or "x-loopledger-now" not in response.headers:
         raise _refused(response)

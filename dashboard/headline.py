@@ -36,12 +36,11 @@ def _breached(budgets: pl.DataFrame) -> None:
     policies = budgets["policy"].n_unique()
     breached = budgets.filter(state="breached")["policy"].unique(maintain_order=True)
     otherwise = "none in this period" if policies else "none are set"
-    figure("Policies breached", f"{len(breached)} of {policies}", ", ".join(breached) or otherwise)
+    figure("Policies breached", f"{len(breached)} of {policies}", plain(", ".join(breached)) or otherwise)
 
 
 def figure(label: str, value: str, beside: str, trend: list[float] | None = None, border: bool = True) -> None:
     """A figure with what qualifies it, and how it came about day by day."""
-    value, beside = plain(value), plain(beside)
     drawn = trend if trend and len(trend) > 1 else None
     st.metric(
         label, value, beside, delta_color="off", delta_arrow="off", border=border, height="stretch", chart_data=drawn, chart_type="bar"

@@ -25,15 +25,18 @@ def draw(run: str) -> None:
         return
     _facts(found.row(0, named=True))
     _orders(run)
-    steps = _chosen(data.report("run_trace", run=run).rows)
+    trace = data.report("run_trace", run=run).rows
+    if trace.is_empty():
+        st.caption("No span of this run was seen, only logs or metrics. Its steps are not known.")
+        return
+    steps = _chosen(trace)
     _drawn(run, steps)
     _spent(run, steps)
+    _listed(steps)
+
+
+def _listed(steps: pl.DataFrame) -> None:
     st.markdown("**Every step**, the record a call is charged by, and why")
-    cells(steps)
-
-
-def cells(steps: pl.DataFrame) -> None:
-    """The steps as a table. A step that is no call has no tokens and no cost; of a call both can be unknown."""
     shown = pl.DataFrame([_cells(step) for step in steps.iter_rows(named=True)])
     right = st.column_config.TextColumn(alignment="right")
     config = dict.fromkeys(("Duration", "Input", "Cache read", "Cache write", "Output", "Reasoning", "Cost"), right)
@@ -42,6 +45,7 @@ def cells(steps: pl.DataFrame) -> None:
 
 
 def _cells(step: dict[str, Any]) -> dict[str, Any]:
+    """What a step reads. One that is no call has no tokens and no cost; of a call both can be unknown."""
     said = [word for word in (step["reason"], step["unpriced_reason"], step["error_type"]) if word]
     return {
         "#": step["step"],
@@ -70,7 +74,7 @@ def _measure(step: dict[str, Any], name: str) -> str:
 
 def _facts(run: dict[str, Any]) -> None:
     missing = money.floor(run["unknown_calls"], run["unpriced_calls"])
-    cost, known = (money.usd(run["cost_usd"]), "every call priced") if run["calls"] else (money.NOTHING, "no call was seen")
+    cost, known = (money.usd(run["cost_usd"]), "every call priced") if run["calls"] else (money.NOTHING, "no call is charged")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(run["run"]), anchor=False, width="content")
         st.badge(run["state"], color="blue" if run["state"] == "running" else "gray")
@@ -93,15 +97,8 @@ def _orders(run: str) -> None:
         return
     st.markdown("**Orders to this run**, UTC")
     columns = [
-        "action",
-        "state",
-        "issued_at",
-        "delivered_at",
-        "delivered_by",
-        "acknowledged_at",
-        "confirmed_at",
-        "spend_after_delivery_usd",
-    ]
+        "action", "state", "issued_at", "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at", "spend_after_delivery_usd",
+    ]  # fmt: skip
     table(signals, columns, "Orders to this run, newest first")
     for reason in signals["reason"].unique(maintain_order=True):
         st.caption(plain(reason))

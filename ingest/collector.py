@@ -102,9 +102,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _http(app: Starlette, address: str) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        app, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5, server_header=False
-    )
+    config = uvicorn.Config(app, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
     server, sock = _Server(config), _bound(address, "HTTP")
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started:

@@ -46,6 +46,11 @@ class Collector:
         """The rows of a report, as the read API gives them."""
         return httpx.get(f"{self.http}/api/v1/reports/{name}", params=query).raise_for_status().json()["rows"]
 
+    def spent(self, loop: str) -> list[tuple[int, int, str]]:
+        """Calls of a loop, those with usage, and US dollars: one row, or none when it has no call."""
+        rows = self.report("spend", by="loop", loop=loop)
+        return [(row["calls"], row["calls"] - row["unknown_calls"], row["cost_usd"]) for row in rows]
+
     def stop(self) -> int:
         """A clean stop; the exit code. Of one that has ended, its exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -8,16 +8,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
 from bodies import JSON, PROTOBUF, SAMPLES, chat, traces
-from collectors import MODEL, SECRET, Collector, configure, report, running
+from collectors import MODEL, SECRET, Collector, configure, running
+from exports import EXPORT
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -26,7 +27,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from receiver import Receiver, receiving
 
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+from ingest.cli import main
+
 POLICY = {
     "name": "loop-month",
     "per": "loop",
@@ -35,6 +37,8 @@ POLICY = {
     "thresholds": [{"percent": 80, "action": "warn"}, {"percent": 100, "action": "kill"}],
     "notify": ["ops"],
 }
+Report = Callable[..., list[dict]]
+"""Rows of `loopledger report`, for a data directory and the rest of the command line."""
 BELOW, ABOVE = 5_000, 6_000  # input tokens at $0.001: the limit is crossed by the second
 
 
@@ -49,18 +53,6 @@ def collector(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory):
     place = tmp_path_factory.mktemp("end-to-end")
     with running(place / "data", configure(place / "config", [POLICY], receiver.url)) as collector:
         yield collector
-
-
-@pytest.fixture
-def client(collector: Collector):
-    with collector.client() as client:
-        yield client
-
-
-@pytest.fixture
-def loop(request: pytest.FixtureRequest) -> str:
-    """The test's own loop, so that its budget is its own."""
-    return request.node.name
 
 
 def export(client: httpx.Client, tokens: int, run: str, loop: str, **span) -> httpx.Response:
@@ -92,11 +84,6 @@ def polled(client: httpx.Client, run: str, **params) -> dict:
 def parts(header: str) -> dict[str, str]:
     version, *fields = header.split(";")
     return {"version": version} | dict(field.split("=", 1) for field in fields)
-
-
-def spent(collector: Collector, loop: str) -> Decimal:
-    (row,) = collector.report("spend", by="loop", loop=loop)
-    return Decimal(row["cost_usd"])
 
 
 @pytest.mark.parametrize("over", ["grpc", "http"])
@@ -265,10 +252,19 @@ def test_a_run_that_starts_in_a_stopped_loop_is_told_with_its_first_export(clien
     assert "x-loopledger-signal" not in export(client, 1, f"{loop}-3", f"{loop}-other").headers
 
 
-def test_reports_of_incidents_and_budgets_agree_with_the_charges(collector: Collector, client: httpx.Client, loop: str):
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture) -> Report:
+    def report(data: Path, *question: str) -> list[dict]:
+        assert main(["report", *question, "--data", str(data), "--format", "json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return report
+
+
+def test_reports_of_incidents_and_budgets_agree_with_the_charges(collector: Collector, client: httpx.Client, loop: str, report: Report):
     crossed(client, loop, loop)
     export(client, 700, loop, loop)
-    assert spent(collector, loop) == Decimal("11.7")
+    assert collector.spent(loop) == [(3, 3, "11.700000000")]
     incidents = [row for row in report(collector.data, "incidents") if row["scope"] == loop]
     assert [(row["threshold"], row["action"], row["spent_usd"], row["run"], row["state"]) for row in incidents] == [
         (100, "kill", "11.000000000", loop, "open"),
@@ -281,14 +277,14 @@ def test_reports_of_incidents_and_budgets_agree_with_the_charges(collector: Coll
     assert (budget["spent_usd"], budget["percent"], budget["state"], budget["action"]) == ("11.700000000", "117.00", "breached", "kill")
 
 
-def test_reports_are_the_same_from_the_stores_when_the_collector_has_stopped(tmp_path: Path):
+def test_reports_are_the_same_from_the_stores_when_the_collector_has_stopped(tmp_path: Path, report: Report):
+    questions = (("spend", "--by", "loop,run,day"), ("runs",), ("incidents",), ("signals",), ("budgets",), ("inventory",))
     config = configure(tmp_path / "config", [{**POLICY, "notify": []}])
     with running(tmp_path / "data", config) as collector, collector.client() as client:
         crossed(client, "loop")
-        live = [collector.report("spend", by="loop,run,day"), collector.report("incidents"), collector.report("budgets")]
+        live = [report(collector.data, *question) for question in questions]
     assert not (tmp_path / "data" / "collector.json").exists()
-    stored = [report(collector.data, *options) for options in (("spend", "--by", "loop,run,day"), ("incidents",), ("budgets",))]
-    assert stored == live
+    assert [report(collector.data, *question) for question in questions] == live
 
 
 def test_a_collector_stops_cleanly_while_a_run_waits_and_a_stream_is_open(tmp_path: Path):

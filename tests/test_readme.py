@@ -79,7 +79,8 @@ def test_the_policy_to_copy_is_valid(tmp_path):
 
 def test_the_identity_line_to_copy_is_what_the_sdk_reads():
     line = next(line for line in _block("OTEL_RESOURCE_ATTRIBUTES").splitlines() if "OTEL_RESOURCE_ATTRIBUTES" in line)
-    script = "from opentelemetry.sdk.resources import Resource; print(*sorted(k for k in Resource.create().attributes if k[:4] in ('loop', 'team')))"
+    ours = "[key for key in Resource.create().attributes if key[:4] in ('loop', 'team')]"
+    script = f"from opentelemetry.sdk.resources import Resource; print(*sorted({ours}))"
     found = subprocess.run(["bash", "-c", f'{line}\nexec {sys.executable} -c "{script}"'], check=True, capture_output=True, text=True)
     assert found.stdout.split() == ["loopledger.loop", "loopledger.role", "loopledger.run.id", "team.id"]
 
@@ -132,7 +133,8 @@ def test_an_alert_channel_is_one_file_and_one_line(tmp_path):
     folder = _copy(tmp_path)
     (folder / "analytics/alerts/printer.py").write_text(
         "from typing import Literal\n\nfrom pydantic import BaseModel, ConfigDict\n\n\n"
-        "class Printer(BaseModel):\n    model_config = ConfigDict(extra='forbid', frozen=True)\n    name: str\n    type: Literal['printer']\n\n\n"
+        "class Printer(BaseModel):\n    model_config = ConfigDict(extra='forbid', frozen=True)\n"
+        "    name: str\n    type: Literal['printer']\n\n\n"
         "MODEL = Printer\n\n\ndef send(channel, message_id, body):\n    print(channel.name, message_id, body['type'])\n"
     )
     _edit(folder / "analytics/alerts/__init__.py", '    "webhook": webhook,\n', '    "webhook": webhook,\n    "printer": printer,\n')

@@ -15,6 +15,8 @@ NAMES_KEPT = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
+    """What the names of a call stand for."""
+
     model: str | None
     """Canonical model id; None without a model name."""
     sets: list[int]

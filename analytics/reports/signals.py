@@ -17,7 +17,7 @@ _COLUMNS = pl.Schema(
 
 
 def signals(sources: Sources, question: Question) -> pl.DataFrame:
-    """Signals, newest first.
+    """Signals, newest first; the window of the question bounds issued_at.
 
     Columns: id | run | loop | action | policy | scope | window | reason | incident_id | epoch | issued_at, expires_at, delivered_at,
     acknowledged_at, confirmed_at UTC, null when it has not happened | delivered_by, the channel | state |
@@ -28,6 +28,10 @@ def signals(sources: Sources, question: Question) -> pl.DataFrame:
     for name in ("run", "loop"):
         if name in question.filters:
             frame = frame.filter(pl.col(name).is_in(question.filters[name]))
+    if question.since:
+        frame = frame.filter(pl.col("issued_at") >= question.since)
+    if question.until:
+        frame = frame.filter(pl.col("issued_at") < question.until)
     frame = frame.head(question.limit) if question.limit else frame
     delivered = frame.filter(pl.col("delivered_at").is_not_null()).select("id", "run", "delivered_at")
     spent = sources.ledger.query("reports/signals", {"delivered": delivered}, tenant=question.tenant)

@@ -15,7 +15,7 @@ if budgets.is_empty():
 is_quiet = (pl.col("window") == "run") & (pl.col("state") == "ok")
 if (
     0 < budgets.filter(is_quiet).height < budgets.height
-    and filters.switch("limits", "Which budgets", ["Budgets", "With runs in their limit"]) == "Budgets"
+    and filters.switch("limits", "Which budgets", ["Budgets", "With runs within their limit"]) == "Budgets"
 ):
     budgets = budgets.filter(~is_quiet)
 

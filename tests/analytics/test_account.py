@@ -1,4 +1,5 @@
 from decimal import Decimal
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -199,12 +200,12 @@ STORY = [
 ]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(order=st.permutations(STORY), cuts=st.sets(st.integers(1, len(STORY) - 1), max_size=5), restarts=st.booleans())
 def test_open_calls_are_the_same_whatever_the_order_and_the_batches(tmp_path_factory, order, cuts, restarts):
     desk = Desk(directory := tmp_path_factory.mktemp("desk"))
     edges = [0, *sorted(cuts), len(order)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         desk.post(*order[start:end])
         if restarts:
             desk.close()

@@ -161,7 +161,7 @@ def test_totals_sum_to_the_ledger():
 
 def test_a_limit_in_tokens_counts_every_bucket():
     rule = policy(limit_tokens=70)
-    parts = {name: 10 for name in BUCKETS}
+    parts = dict.fromkeys(BUCKETS, 10)
     assert crossed(rule, charge(1, "100", **parts)) == [(80, "warn", 1, 100, False), (100, "stop", 1, 100, False)]
     assert crossed(rule, charge(1, "100", **{**parts, "reasoning_tokens": 9})) == [(80, "warn", 1, 100, False)]
 

@@ -104,9 +104,16 @@ def test_incidents_count_their_effects(control):
 
 
 def test_a_warning_nobody_answered_is_superseded_by_a_severer_order_of_its_policy(control):
-    control.apply(1, [], [signal("w", action="warn"), signal("other", action="warn", policy="cup"), signal("run", action="warn", run_id="x")])
+    control.apply(
+        1, [], [signal("w", action="warn"), signal("other", action="warn", policy="cup"), signal("run", action="warn", run_id="x")]
+    )
     control.apply(2, [], [signal("s", issued_at=at(1))])
-    assert {row["id"]: row["superseded_at"] for row in control.signals_after(TENANT, 0)} == {"w": at(1), "other": None, "run": None, "s": None}
+    assert {row["id"]: row["superseded_at"] for row in control.signals_after(TENANT, 0)} == {
+        "w": at(1),
+        "other": None,
+        "run": None,
+        "s": None,
+    }
 
 
 def test_an_answered_warning_stands(control):

@@ -19,7 +19,15 @@ DAY = 24 * 60  # minutes
 def incidents(desk: Desk) -> list[tuple]:
     """(scope, window, percent, action, state, minute of the crossing, dollars)."""
     return [
-        (row["scope"], row["window"], row["percent"], row["action"], row["state"], _minute(row["crossed_at"]), row["spent_nano_usd"] // 10**9)
+        (
+            row["scope"],
+            row["window"],
+            row["percent"],
+            row["action"],
+            row["state"],
+            _minute(row["crossed_at"]),
+            row["spent_nano_usd"] // 10**9,
+        )
         for row in desk.control.all_incidents()
     ]
 

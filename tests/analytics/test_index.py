@@ -1,7 +1,7 @@
 from collections import defaultdict
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.index import Index
@@ -14,6 +14,7 @@ def prints(keys: list[int]) -> np.ndarray:
     return np.array([key if key < 20 else FAR + key for key in keys], np.uint64)
 
 
+@settings(max_examples=50)
 @given(known=KEYS, added=st.lists(KEYS, max_size=8), wanted=KEYS)
 def test_an_index_answers_as_a_dict_of_sets_does(known, added, wanted):
     index, held = Index(prints(known), np.zeros(len(known), np.uint32)), defaultdict(set)
@@ -28,6 +29,7 @@ def test_an_index_answers_as_a_dict_of_sets_does(known, added, wanted):
     assert len(index) == len(known) + sum(map(len, added))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=30))
 def test_rebuilt_from_its_pairs_in_any_order_it_is_the_same_index(pairs):
     rebuilt = Index(prints([key for key, _ in pairs]), np.array([commit for _, commit in pairs], np.int64))

@@ -136,7 +136,9 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path):
 
 
 def test_a_ledger_that_another_process_has_open_is_refused(tmp_path):
-    holds = "import sys; from analytics.ledger import Ledger; from pathlib import Path\nledger = Ledger(Path(sys.argv[1])); print(); input()"
+    holds = (
+        "import sys; from analytics.ledger import Ledger; from pathlib import Path\nledger = Ledger(Path(sys.argv[1])); print(); input()"
+    )
     with subprocess.Popen([sys.executable, "-c", holds, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         assert refusal(tmp_path).startswith(f"{tmp_path / 'ledger.duckdb'} is in use by another process")

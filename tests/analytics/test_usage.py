@@ -213,6 +213,7 @@ STATES = st.dictionaries(
 ).map(lambda calls: desired(*(charge(call_id, usd, team) for call_id, (usd, team) in calls.items())))
 
 
+@settings(max_examples=40)
 @given(st.lists(STATES, min_size=1, max_size=6))
 def test_charges_always_sum_to_what_should_be_charged(states):
     rows = after(*states)
@@ -222,6 +223,7 @@ def test_charges_always_sum_to_what_should_be_charged(states):
     assert sums.rows() == states[-1].group_by(owned).agg(measures).sort(owned).rows()
 
 
+@settings(max_examples=40)
 @given(st.lists(STATES, min_size=1, max_size=6))
 def test_the_signs_of_a_chain_sum_to_none_or_one_and_each_row_is_there_once(states):
     rows = after(*states)

@@ -1,6 +1,6 @@
 """How fast the collector acknowledges spans, durable and counted, over gRPC from another process on the same machine.
 
-    python tests/benchmarks/ingest.py [--load flat|trees] [--seconds 10] [--clients 8] [--preload SPANS]
+    python tests/benchmarks/ingest.py [--load flat|trees] [--seconds 10] [--clients 32] [--preload SPANS]
 
 Prints one JSON line per load: spans/s acknowledged, acknowledgement p50 and p99, CPU and peak memory of the collector, bytes per span on
 disk, and what bare decoding of the same bytes reaches in the same run. With --preload the ledger already holds so many spans.
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--load", choices=("flat", "trees"), action="append")
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--preload", type=int, default=0, metavar="SPANS")
     args = parser.parse_args()
     for name in args.load or ("flat", "trees"):

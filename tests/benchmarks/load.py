@@ -101,10 +101,12 @@ class _Maker:
         response = response or self.response()
         _put(span.attributes, {
             "gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": requested,
-            "gen_ai.response.model": served, "gen_ai.response.id": f"chatcmpl-{response}", "gen_ai.agent.name": f"agent-{self.rng.randrange(8)}",
-            "gen_ai.conversation.id": f"conversation-{self.rng.randrange(1000)}", "user.id": f"user-{self.rng.randrange(50)}",
+            "gen_ai.response.model": served, "gen_ai.response.id": f"chatcmpl-{response}",
+            "gen_ai.agent.name": f"agent-{self.rng.randrange(8)}", "gen_ai.conversation.id": f"conversation-{self.rng.randrange(1000)}",
+            "user.id": f"user-{self.rng.randrange(50)}",
             "gen_ai.usage.input_tokens": self.rng.randrange(1000, 9000), "gen_ai.usage.output_tokens": self.rng.randrange(20, 900),
-            "gen_ai.usage.cache_read.input_tokens": self.rng.randrange(1000), "gen_ai.usage.reasoning.output_tokens": self.rng.randrange(20),
+            "gen_ai.usage.cache_read.input_tokens": self.rng.randrange(1000),
+            "gen_ai.usage.reasoning.output_tokens": self.rng.randrange(20),
             "server.address": "api.example.com",
         })  # fmt: skip
         return span
@@ -115,9 +117,11 @@ class _Maker:
         _put(span.attributes, {
             "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.type": "function",
             "gen_ai.tool.call.id": f"call_{self.rng.randrange(10**9)}", "gen_ai.agent.name": f"agent-{self.rng.randrange(8)}",
-            "gen_ai.conversation.id": f"conversation-{self.rng.randrange(1000)}", "user.id": f"user-{self.rng.randrange(50)}",
+            "gen_ai.conversation.id": f"conversation-{self.rng.randrange(1000)}",
+            "user.id": f"user-{self.rng.randrange(50)}",
             "code.function.name": f"tools.{name}", "thread.id": self.rng.randrange(64), "network.transport": "tcp",
-            "host.name": f"host-{self.rng.randrange(8)}", "process.pid": self.rng.randrange(30_000), "deployment.environment.name": "production",
+            "host.name": f"host-{self.rng.randrange(8)}", "process.pid": self.rng.randrange(30_000),
+            "deployment.environment.name": "production",
         })  # fmt: skip
         return span
 

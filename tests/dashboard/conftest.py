@@ -34,10 +34,10 @@ def collector(data: Path, *options: str | Path) -> Iterator[str]:
             process.wait()
 
 
-def send(url: str, sample: str, bodies: int | None = None) -> None:
-    """The first bodies of a sample, in order, over OTLP/HTTP."""
+def send(url: str, sample: str, bodies: int | None = None, signal: str = "*") -> None:
+    """The first bodies of a sample, or of one signal of it, in order, over OTLP/HTTP."""
     with httpx.Client(base_url=url, headers={"content-type": "application/x-protobuf"}) as client:
-        for body in sorted((SAMPLES / sample).glob("[0-9]*.pb"))[:bodies]:
+        for body in sorted((SAMPLES / sample).glob(f"[0-9]*-{signal}.pb"))[:bodies]:
             client.post(f"/v1/{body.stem.partition('-')[2]}", content=body.read_bytes()).raise_for_status()
 
 
@@ -63,9 +63,10 @@ def filled(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def unlimited(tmp_path_factory) -> Iterator[str]:
-    """A collector with one sample and no policies."""
+    """A collector with one sample, the logs alone of another, and no policies."""
     with collector(tmp_path_factory.mktemp("unlimited")) as url:
         send(url, "strands")
+        send(url, "claude-code-basic-grpc", signal="logs")
         yield url
 
 

@@ -98,6 +98,11 @@ def test_a_link_opens_a_run_with_the_crossing_of_its_budget(page):
     expect(marks(page, "100% stop").first).to_be_attached()
 
 
+def test_an_address_cannot_make_the_page_fetch_anything(page):
+    page.goto("/runs?run=![x](http://elsewhere.invalid/x.png)")
+    expect(page.get_by_text("The ledger knows no run ![x](http://elsewhere.invalid/x.png)")).to_be_visible()
+
+
 def test_an_incident_leads_to_the_run_that_crossed(page):
     page.goto("/budgets")
     incidents = page.get_by_test_id("stDataFrame").nth(1)

@@ -81,6 +81,12 @@ def test_the_dearest_eight_keep_their_names():
     assert charts.grouped(ranked, "loop")["loop"].to_list() == [*(f"loop {number}" for number in range(2, 10)), "other"]
 
 
+def test_roles_beside_maker_and_checker_are_one():
+    rows = [("a", role, Decimal(1)) for role in ("maker", "checker", "orchestrator", "planner", "unattributed")]
+    bars = drawn(charts.spend_by_loop(pl.DataFrame(rows, schema={"loop": pl.String, "role": pl.String, "cost_usd": USD}, orient="row")))
+    assert dict(bars.select("role", "text").rows()) == {"maker": "$1.00", "checker": "$1.00", "other": "$2.00", "unattributed": "$1.00"}
+
+
 def test_a_name_keeps_its_colour_whatever_it_is_drawn_with():
     slots = [charts.palette(names).index("payments") for names in (["payments"], ["payments", "unattributed", "other"])]
     assert len(set(slots)) == 1

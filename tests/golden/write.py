@@ -7,12 +7,12 @@ from pathlib import Path
 import zstandard
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-from bookkeeping import Desk, call, policy, span
 
 
 def write(version: str) -> None:
+    sys.path.insert(0, str(HERE.parent))
+    from bookkeeping import Desk, call, policy, span
+
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder), [policy(notify=("ops",))])
         desk.watch(call("a", 9, parent="root", response_id="r"), call("b", None))

@@ -33,7 +33,9 @@ def test_loopback_may_be_listened_on(address):
     require_loopback(address)
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:4317", "[::]:4317", ":4317", "192.168.1.2:4317", "mint.example:4317", "localhost.mint.example:1"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:4317", "[::]:4317", ":4317", "192.168.1.2:4317", "mint.example:4317", "localhost.mint.example:1"]
+)
 def test_an_address_that_others_reach_needs_credentials(address):
     with pytest.raises(AccessError, match="listens on loopback only"):
         require_loopback(address)

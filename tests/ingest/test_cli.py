@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from bodies import SAMPLES, chat, traces
-from collectors import LOOPLEDGER, configure
+from collectors import configure
 
 from ingest.cli import _parser, main
 
@@ -22,7 +22,7 @@ BROKEN = {"policies": [{"name": "cap", "window": "day", "limit_usd": 10.5}, {"na
 
 
 @pytest.fixture
-def said(capsys) -> Callable[..., tuple[int, str, str]]:
+def said(capfd) -> Callable[..., tuple[int, str, str]]:
     """Runs a command here; (exit code, stdout, stderr)."""
 
     def _said(*words: object) -> tuple[int, str, str]:
@@ -30,7 +30,7 @@ def said(capsys) -> Callable[..., tuple[int, str, str]]:
             code = main([str(word) for word in words])
         except SystemExit as ended:
             code = ended.code
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         return code, out, err
 
     return _said
@@ -102,8 +102,10 @@ def test_wrong_use_is_2_with_a_reason_and_no_traceback(said, data, words):
 # check
 
 
-def test_a_valid_directory_is_said_to_be_valid(said):
-    assert said("check", CONFIG) == (0, f"{CONFIG} is valid: 4 policies, 3 loops, 3 prices, 0 channels\n", "")
+def test_a_valid_directory_is_said_to_be_valid(said, tmp_path):
+    config = configure(tmp_path / "config", [{"name": "cap", "limit_usd": "1", "window": "day"}], "http://127.0.0.1:1/hook")
+    assert said("check", config) == (0, f"{config} is valid: 1 policies, 0 loops, 1 prices, 1 channels\n", "")
+    assert said("check", CONFIG)[0] == 0
 
 
 def test_every_mistake_has_its_file_line_and_column(said, broken):
@@ -124,7 +126,13 @@ def test_a_replay_says_what_it_read_and_what_there_is(said, tmp_path):
     code, out, err = said("replay", STRANDS, "--data", tmp_path, "--json")
     found = json.loads(out)
     assert (code, err, list(found)) == (0, "", KEYS)
-    assert (found["bodies"], found["stored"], found["repeated"], found["incidents"], found["first_stop"]) == (3, found["records"], 0, [], None)
+    assert (found["bodies"], found["stored"], found["repeated"], found["incidents"], found["first_stop"]) == (
+        3,
+        found["records"],
+        0,
+        [],
+        None,
+    )
     _, out, _ = said("replay", STRANDS, "--data", tmp_path, "--json")
     again = json.loads(out)
     assert again == {**found, "stored": 0, "repeated": found["records"]}
@@ -170,10 +178,10 @@ def test_a_replay_delivers_no_webhook(said, tmp_path, receiver):
 # report
 
 
-def test_a_report_is_the_same_in_every_format(data):
+def test_a_report_is_the_same_in_every_format(data, capsysbinary):
     def printed(form: str) -> bytes:
-        command = [*LOOPLEDGER, "report", "usage", "--by", "model", "--data", str(data), "--format", form]
-        return subprocess.run(command, check=True, capture_output=True).stdout
+        main(["report", "usage", "--by", "model", "--data", str(data), "--format", form])
+        return capsysbinary.readouterr().out
 
     rows = json.loads(printed("json"))
     as_text = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
@@ -249,12 +257,6 @@ def one_line(code: int, out: str, err: str) -> str:
     return err.removeprefix("loopledger: ").rstrip("\n")
 
 
-def started(*words: object) -> tuple[int, str, str]:
-    """Runs a command in a process of its own."""
-    ran = subprocess.run([*LOOPLEDGER, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
-    return ran.returncode, ran.stdout, ran.stderr
-
-
 @contextmanager
 def taken() -> Iterator[int]:
     """A port that somebody listens on."""
@@ -273,9 +275,13 @@ def test_a_store_that_is_none(said, tmp_path, store):
     assert f"{store} cannot be opened: " in one_line(*said("report", "spend", "--data", tmp_path))
 
 
-@pytest.mark.parametrize("words", [("report", "spend"), ("replay", STRANDS), ("collector", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")])
+@pytest.mark.parametrize(
+    "words", [("report", "spend"), ("replay", STRANDS), ("collector", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")]
+)
 def test_a_ledger_that_another_process_holds(said, data, words):
-    holds = "import sys; from analytics.ledger import Ledger; from pathlib import Path\nledger = Ledger(Path(sys.argv[1])); print(); input()"
+    holds = (
+        "import sys; from analytics.ledger import Ledger; from pathlib import Path\nledger = Ledger(Path(sys.argv[1])); print(); input()"
+    )
     with subprocess.Popen([sys.executable, "-c", holds, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         assert "is in use by another process" in one_line(*said(*words, "--data", data))
@@ -283,15 +289,15 @@ def test_a_ledger_that_another_process_holds(said, data, words):
 
 
 @pytest.mark.parametrize(("option", "other"), [("--grpc", "--http"), ("--http", "--grpc")])
-def test_a_port_that_is_taken(tmp_path, option, other):
+def test_a_port_that_is_taken(said, tmp_path, option, other):
     with taken() as port:
-        said = started("collector", "--data", tmp_path, option, f"127.0.0.1:{port}", other, "127.0.0.1:0")
-    assert f"cannot listen on 127.0.0.1:{port}" in one_line(*said)
+        told = one_line(*said("collector", "--data", tmp_path, option, f"127.0.0.1:{port}", other, "127.0.0.1:0"))
+    assert f"cannot listen on 127.0.0.1:{port}" in told
 
 
-def test_a_port_of_the_dashboard_that_is_taken(tmp_path):
+def test_a_port_of_the_dashboard_that_is_taken(said, tmp_path):
     with taken() as port:
-        assert f"port {port}: it is taken" in one_line(*started("up", "--data", tmp_path, "--port", port))
+        assert f"port {port}: it is taken" in one_line(*said("up", "--data", tmp_path, "--port", port))
 
 
 def test_an_address_that_others_reach(said, tmp_path):

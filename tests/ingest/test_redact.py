@@ -112,7 +112,8 @@ def test_a_key_decides_whether_a_text_is_stored(key, is_kept):
 
 
 @pytest.mark.parametrize(
-    "key", ["llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "gen_ai.usage.completion_tokens", "prompt_length", "output.value", "result"]
+    "key",
+    ["llm.token_count.prompt", "gen_ai.usage.prompt_tokens", "gen_ai.usage.completion_tokens", "prompt_length", "output.value", "result"],
 )
 @pytest.mark.parametrize("number", [12, 0.5, True, "12", "-0.5"])
 def test_numbers_are_kept(key, number):
