@@ -3,23 +3,25 @@
 It holds nothing but indexes, which are rebuilt from the ledger, so a tenant could move to another collector between any two commits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analytics import ancestry, evidence, fingerprint, usage
+from analytics import evidence, usage
 from analytics.globs import pattern
-from analytics.history import History
+from analytics.history import NO_LONGER, History
 from analytics.ledger import Ledger
-from analytics.model import MODEL_KINDS
+from analytics.model import BUCKETS, MODEL_KINDS
+from analytics.names import Names
 from analytics.owners import Owners
 from analytics.prices import PriceBook
-
-_INHERITED = ("agent", "role")
-"""What a call takes over from the nearest span above it."""
-_LINK = ("record_key", "identity", "call_id", "counts", "reason", *_INHERITED)
+from analytics.usage import LINK, Resolved
+from analytics.usage.points import Metered, compared, meter
+from analytics.usage.resolve import prepared
+from analytics.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,88 +39,128 @@ class Entry:
     records: pl.DataFrame
     links: pl.DataFrame
     charges: pl.DataFrame
-    identities: pl.Series
-    """Of the calls whose links or charges are here."""
+    keys: np.ndarray
+    """Of the records that links and charges here are about."""
+    names: Names
     evidence: pa.Table
     repeated: int
     """Records that were stored before, or came twice in this batch, with the same content."""
     revised: int
     """Records whose key was known with other content, whichever of the two holds."""
+    notes: list = field(default_factory=list)
+    """What `remember` does to what waits."""
 
 
 class Account:
     """Counts one tenant's records once."""
 
-    def __init__(self, tenant: str, ledger: Ledger):
+    def __init__(self, tenant: str, ledger: Ledger, now: datetime):
         self.tenant = tenant
         self._history = History(tenant, ledger)
+        self._waiting = Waiting(self._history, now)
 
-    def enter(self, arrived: pl.DataFrame, attributes: pa.Table, rules: Rules) -> Entry:
+    def enter(self, arrived: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """Records as they arrived -> what is new in them. Nothing is remembered before `remember`."""
         best = usage.best_revisions(arrived.with_row_index("row"))
         stored = self._history.records(best["record_key"])
         news = _news(best, stored)
         kept = news.drop("row")
         replaced = stored.join(kept, on="record_key", how="semi")
-        links, charges, identities = self._count(kept, replaced, rules)
+        links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now))
         repeated = _repeats(arrived, stored)
         revised = arrived.height - repeated - (kept.height - replaced.height)
-        return Entry(kept, links, charges, identities, _evidence_of(news, attributes), repeated, revised)
+        return Entry(kept, links, charges, keys, names, _evidence_of(news, attributes), repeated, revised, notes)
+
+    def settle(self, nothing: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime, everything: bool) -> Entry | None:
+        """What waited long enough, or everything that waits, counted; None when there is nothing. `nothing` is an empty arrival."""
+        traces, processes = self._waiting.due(now, everything)
+        if traces.is_empty() and not processes:
+            return None
+        links, charges, keys, names, notes = self._count(nothing, rules, now, traces, processes)
+        return Entry(nothing, links, charges, keys, names, attributes, 0, 0, notes)
+
+    def recount(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
+        """Stored records as they are read now -> what changes; `attributes` are their evidence, by `ordinal`."""
+        stored = self._history.records(again["record_key"])
+        standing = again.join(stored, on=["record_key", "content_hash"], how="semi", maintain_order="left")
+        read = [name for name in again.columns if name not in ("ordinal", "resource")]
+        changed = standing.join(stored, on=read, how="anti", nulls_equal=True, maintain_order="left").with_columns(row=pl.col("ordinal"))
+        numbered = changed.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
+        steps, none = standing.filter(pl.col("signal") != "point"), pl.Series("trace_id", [], pl.Binary)  # points come last, in one go
+        links, charges, keys, names, notes = self._count(steps, rules, now, none, set())
+        return Entry(numbered.drop("row"), links, charges, keys, names, _evidence_of(numbered, attributes), 0, 0, notes)
+
+    def recount_points(self, nothing: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
+        """All metric points compared again with the calls of their processes."""
+        none = pl.Series("trace_id", [], pl.Binary)
+        links, charges, keys, names, notes = self._count(nothing, rules, now, none, self._history.point_processes())
+        return Entry(nothing, links, charges, keys, names, attributes, 0, 0, notes)
 
     def remember(self, entry: Entry, commit_no: int) -> None:
         """Notes a committed entry in the indexes."""
-        traces = entry.records.filter(pl.col("signal") == "span")["trace_id"]
-        self._history.remember(commit_no, entry.records["record_key"], traces, entry.identities)
+        self._history.remember(commit_no, entry.records, entry.names, entry.keys)
+        for note in entry.notes:
+            note()
 
-    def _count(self, kept: pl.DataFrame, replaced: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
-        """The links and charges that these records call for, and the identities of the calls concerned."""
-        nodes = self._nodes(kept)
-        above = nodes.select("record_key", *_INHERITED)
-        fresh = _under(usage.candidates(kept, _priced_tools(rules.prices)), above)
-        before = self._links_to_revise(nodes, replaced)
-        touched = pl.concat([fresh["identity"].filter(self._history.knows(fresh["identity"])), before["identity"]]).unique()
-        if touched.is_empty():
-            merged = usage.merge(members := usage.calls_of(fresh))
-            return _links(members, merged), usage.versions(_charges(merged, rules), pl.DataFrame()), fresh["identity"]
-        members = usage.calls_of(pl.concat([fresh, self._members(touched, kept, above).select(fresh.columns)]))
-        merged = usage.merge(members)
-        links = pl.concat([_links(members, merged), _no_longer(before, fresh, replaced)])
-        news = links.join(self._history.links_of(touched), on=list(_LINK), how="anti", nulls_equal=True)
-        charges = usage.versions(_charges(merged, rules), self._history.charges_of(touched))
-        return news, charges, pl.concat([fresh["identity"], touched]).unique()
+    def _count(self, kept: pl.DataFrame, rules: Rules, now: datetime, due: pl.Series, processes: set[str]):
+        """The links and charges that these records and what is due call for, the keys of the records concerned, and what to note then."""
+        steps, points = prepared(kept.filter(pl.col("signal") != "point")), kept.filter(pl.col("measure").is_not_null())
+        names = self._history.names_of(steps)
+        held = self._around(steps, names, due)
+        nodes = pl.concat([steps, held]) if held.height else steps
+        before = self._history.links_of(nodes["record_key"])
+        counted = before.filter("counts", pl.col("reason") != "counts")["record_key"]
+        resolved = usage.resolve(nodes, _priced_tools(rules.prices), counted, due)
+        notes = [lambda: self._waiting.note(nodes["trace_id"].drop_nulls().unique(), resolved.waiting, points["process"], now)]
+        processes = processes | self._waiting.contradicted(steps["process"])
+        links, calls = resolved.links, resolved.calls
+        if processes:
+            metered = self._metered(processes, points, resolved)
+            before = pl.concat([before, self._history.links_of(metered.links["record_key"])])
+            links, calls = pl.concat([links, metered.links]), pl.concat([calls, metered.calls.select(calls.columns)])
+            notes.append(lambda: self._waiting.settled(processes, metered.calls["process"]))
+        fresh = points.filter(~pl.col("process").fill_null("").is_in(sorted(processes)))
+        if fresh.height:
+            links = pl.concat([links, _waiting_points(fresh)])
+        return *self._changes(links, calls, before, rules), names, notes
 
-    def _nodes(self, kept: pl.DataFrame) -> pl.DataFrame:
-        """The spans of every trace these records touch, with what each says or takes over from above; `new` marks those that arrived."""
-        columns = ("record_key", "trace_id", "parent_span_id", *_INHERITED)
-        spans = kept.lazy().filter(pl.col("signal") == "span").select(*columns, new=True).collect()
-        stored = self._history.spans_of(spans["trace_id"].unique())
-        if stored.height:
-            spans = spans.extend(stored.join(spans, on="record_key", how="anti").select(*columns, new=False))
-        inherited = ancestry.nearest(spans["record_key"].to_numpy(), _parent_keys(spans), spans.select(_INHERITED))
-        return spans.select("record_key", "trace_id", "new").hstack(inherited)
+    def _around(self, steps: pl.DataFrame, names: Names, due: pl.Series) -> pl.DataFrame:
+        if due.is_empty():
+            return self._history.around(steps, names)
+        waited = prepared(self._history.of_traces(due)).select(steps.columns).join(steps, on="record_key", how="anti")
+        together = pl.concat([steps, waited])
+        return pl.concat([waited, self._history.around(together, self._history.names_of(together))])
 
-    def _links_to_revise(self, nodes: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
-        """Stored links whose record was replaced, or takes over something else from above now."""
-        stored = nodes.filter(~pl.col("new"))
-        held = pl.concat([spans.select("record_key", "trace_id") for spans in (stored, replaced.filter(pl.col("signal") == "span"))])
-        links = self._history.links_in_traces(held["trace_id"].unique(), held["record_key"])
-        if links.is_empty():
-            return links
-        same = links.join(stored, on=["record_key", *_INHERITED], how="semi", nulls_equal=True)
-        return links.join(same, on="record_key", how="anti")
+    def _metered(self, processes: set[str], points: pl.DataFrame, resolved: Resolved) -> Metered:
+        named = pl.Series("process", sorted(processes), pl.String)
+        stored, calls = self._history.points_of(named).select(points.columns), self._history.calls_of(named)
+        fresh = points.filter(pl.col("process").fill_null("").is_in(named.implode()))
+        here = compared(resolved.calls.filter(pl.col("process").fill_null("").is_in(named.implode())))
+        known = calls.join(resolved.links, on="record_key", how="anti").select(here.columns)
+        together = pl.concat([known.cast(dict(here.schema)), here])
+        return meter(pl.concat([stored.join(fresh, on="record_key", how="anti"), fresh]), together)
 
-    def _members(self, touched: pl.Series, kept: pl.DataFrame, above: pl.DataFrame) -> pl.DataFrame:
-        """The stored records of the touched identities, without those that just arrived anew, each with what it takes over now."""
-        links = self._history.links_of(touched).join(kept, on="record_key", how="anti")
-        inherited = links.select("record_key", "identity", *_INHERITED).update(above, on="record_key", include_nulls=True)
-        return self._history.records(links["record_key"]).drop(_INHERITED).join(inherited, on="record_key")
+    def _changes(self, links: pl.DataFrame, calls: pl.DataFrame, before: pl.DataFrame, rules: Rules):
+        """What is other than before, as rows: links, charges, and the keys of the records they are about."""
+        desired = _charges(calls, rules)
+        if before.is_empty():
+            return links, usage.versions(desired, pl.DataFrame()), links["record_key"].to_numpy()
+        before = before.filter(pl.col("reason") != NO_LONGER)  # a chain that one of these closed may go on
+        ended = before.join(links, on="record_key", how="anti").with_columns(counts=pl.lit(False), reason=pl.lit(NO_LONGER))
+        links = pl.concat([links, ended.select(LINK)])
+        news = links.join(before.select(LINK), on=list(LINK), how="anti", nulls_equal=True)
+        known = pl.concat([before["call_id"], calls["call_id"]]).unique()
+        charges = usage.versions(desired, self._history.charges_of(known, links["record_key"]))
+        about = links.filter(pl.col("call_id").is_in(charges["call_id"].unique().implode()))["record_key"]
+        before_about = before.filter(pl.col("call_id").is_in(charges["call_id"].unique().implode()))["record_key"]
+        return news, charges, np.concatenate([one.to_numpy() for one in (news["record_key"], about, before_about)])
 
 
 def _news(best: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     """The records that are new or outrank what is stored, numbered by `ordinal`."""
     if stored.height:
         ranks = [best.with_columns(stored=False), stored.with_columns(stored=True)]
-        columns = ["record_key", "ended_at", *usage.BUCKETS, "attribute_count", "content_hash", "stored"]
+        columns = ["record_key", "ended_at", *BUCKETS, "attribute_count", "content_hash", "stored"]
         standing = (
             pl.concat([rank.select(columns) for rank in ranks])
             .sort([*usage.standing(), "stored"], descending=True)
@@ -137,30 +179,12 @@ def _repeats(arrived: pl.DataFrame, stored: pl.DataFrame) -> int:
     return again + arrived.join(stored, on=same, how="anti").select(pl.len() - pl.struct(same).n_unique()).item()
 
 
-def _parent_keys(nodes: pl.DataFrame) -> np.ndarray:
-    """The record keys that the parents of these spans have, 0 for roots."""
-    parents = nodes["parent_span_id"]
-    traces, spans = fingerprint.of_ids(nodes["trace_id"].to_arrow(), 16), fingerprint.of_ids(parents.to_arrow(), 8)
-    return np.where(parents.is_not_null().to_numpy(), fingerprint.combine(traces, spans), np.uint64(0))
-
-
-def _under(calls: pl.DataFrame, above: pl.DataFrame) -> pl.DataFrame:
-    """Calls with what they take over from above."""
-    return calls.lazy().drop(_INHERITED).join(above.lazy(), on="record_key", how="left", maintain_order="left").collect()
-
-
-def _links(members: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
-    counts = pl.col("record_key") == pl.col("primary")
-    reason = pl.when(counts).then(pl.lit("counts")).otherwise(pl.lit("same response id"))
-    primary = merged.lazy().select("call_id", "primary")
-    linked = members.lazy().join(primary, on="call_id", maintain_order="left").with_columns(counts=counts, reason=reason)
-    return linked.select(_LINK).collect()
-
-
-def _no_longer(before: pl.DataFrame, fresh: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
-    """Links that end: their record was replaced by a revision that is no call."""
-    ended = before.join(replaced, on="record_key", how="semi").join(fresh, on="record_key", how="anti")
-    return ended.with_columns(counts=pl.lit(False), reason=pl.lit("no longer a call")).select(_LINK)
+def _waiting_points(points: pl.DataFrame) -> pl.DataFrame:
+    """Links of metric points that nobody has compared with the calls of their process yet."""
+    return points.select(
+        "record_key", call_id="record_key", counts=pl.lit(False), reason=pl.lit("waits: spans and logs come first"),
+        remainder_tokens=pl.lit(None, pl.Int64), agent="agent", role="role",
+    )  # fmt: skip
 
 
 def _evidence_of(kept: pl.DataFrame, attributes: pa.Table) -> pa.Table:

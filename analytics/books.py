@@ -1,6 +1,6 @@
 """The books: one ledger and an account for each tenant. What arrives is posted in one transaction, or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from analytics import evidence
 from analytics.account import Account, Entry, Rules
+from analytics.evidence import EVIDENCE
 from analytics.ledger import Ledger
+from analytics.model import DETAILS, RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class Posted:
     revised: int
 
 
+_NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
+"""An arrival of no records and their evidence."""
+
+
 class Books:
     """Posts arrivals to the ledger. One thread posts; any thread may read."""
 
@@ -47,9 +53,42 @@ class Books:
         """Counts, attributes, prices and stores, as one commit. Raises and stores nothing when the ledger cannot."""
         commit_no = self.ledger.commit_no + 1
         by_tenant = groupby(sorted(arrived, key=lambda part: part.tenant), key=lambda part: part.tenant)
-        entries = {tenant: self._account(tenant).enter(*_together(list(parts)), self.rules) for tenant, parts in by_tenant}
+        entries = {tenant: self._account(tenant, now).enter(*_together(list(parts)), self.rules, now) for tenant, parts in by_tenant}
+        return self._append(entries, commit_no, now)
+
+    def settle(self, now: datetime, *, everything: bool = False) -> Posted | None:
+        """Counts what waited long enough for something better, or all that waits, as one commit; None when nothing is due."""
+        nothing = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"})
+        found = {
+            tenant: account.settle(nothing, EVIDENCE.empty_table(), self.rules, now, everything)
+            for tenant, account in self._accounts.items()
+        }
+        entries = {tenant: entry for tenant, entry in found.items() if entry}
+        return self._append(entries, self.ledger.commit_no + 1, now) if entries else None
+
+    def recount(self, tenant: str, again: pl.DataFrame, attributes: pa.Table, now: datetime) -> Posted | None:
+        """Stored records of one commit as they are read now, counted again; None when nothing changed, and nothing is written then."""
+        return self._changed(tenant, self._account(tenant, now).recount(again, attributes, self.rules, now), now)
+
+    def recount_points(self, now: datetime) -> Iterator[Posted]:
+        """The metric points of each tenant compared again with its calls."""
+        found = (self._changed(name, account.recount_points(*_NOTHING, self.rules, now), now) for name, account in self._accounts.items())
+        return (posted for posted in found if posted)
+
+    def _changed(self, tenant: str, entry: Entry, now: datetime) -> Posted | None:
+        is_other = entry.records.height or entry.links.height or entry.charges.height
+        return self._append({tenant: entry}, self.ledger.commit_no + 1, now) if is_other else None
+
+    def open(self, tenants: Sequence[str], now: datetime) -> None:
+        """Opens the accounts of these tenants, so that what waited before a restart goes on waiting."""
+        for tenant in tenants:
+            self._account(tenant, now)
+
+    def _append(self, entries: dict[str, Entry], commit_no: int, now: datetime) -> Posted:
+        records = _stacked(entries, commit_no, "records")
         tables = {
-            "records": _stacked(entries, commit_no, "records"),
+            "records": records.drop(DETAILS),
+            "record_details": _details(records),
             "links": _stacked(entries, commit_no, "links"),
             "charges": _stacked(entries, commit_no, "charges"),
             "evidence": _evidence(entries, commit_no),
@@ -59,13 +98,13 @@ class Books:
             self.ledger.append(commit_no, now, tables)
             self._price_books.add(self.rules.prices.version)
         for tenant, entry in entries.items():
-            self._account(tenant).remember(entry, commit_no)
+            self._accounts[tenant].remember(entry, commit_no)
         repeated, revised = (sum(getattr(entry, name) for entry in entries.values()) for name in ("repeated", "revised"))
-        return Posted(self.ledger.commit_no, tables["records"], tables["charges"], repeated, revised)
+        return Posted(self.ledger.commit_no, records, tables["charges"], repeated, revised)
 
-    def _account(self, tenant: str) -> Account:
+    def _account(self, tenant: str, now: datetime) -> Account:
         if tenant not in self._accounts:
-            self._accounts[tenant] = Account(tenant, self.ledger)
+            self._accounts[tenant] = Account(tenant, self.ledger, now)
         return self._accounts[tenant]
 
     def _new_prices(self) -> pl.DataFrame:
@@ -90,6 +129,13 @@ def _stacked(entries: dict[str, Entry], commit_no: int, name: str) -> pl.DataFra
         getattr(entry, name).with_columns(tenant=pl.lit(tenant), commit_no=pl.lit(commit_no, pl.Int64)) for tenant, entry in entries.items()
     ]
     return pl.concat(stamped)
+
+
+def _details(records: pl.DataFrame) -> pl.DataFrame:
+    """The rows of what few records have."""
+    said = [name for name in DETAILS if records[name].null_count() < records.height]
+    kept = records.select("tenant", "commit_no", "ordinal", *DETAILS)
+    return kept.filter(pl.any_horizontal(pl.col(said).is_not_null())) if said else kept.clear()
 
 
 def _evidence(entries: dict[str, Entry], commit_no: int) -> pl.DataFrame:

@@ -6,68 +6,112 @@ import polars as pl
 from analytics import fingerprint
 from analytics.index import Index
 from analytics.ledger import Ledger
-from analytics.usage import best_revisions
+from analytics.names import Names, Sources, may_be_call, names_of
+from analytics.usage import best_revisions, has_usage
+from analytics.usage.resolve import prepared
+
+_NEAR_US = 3_600_000_000
+_ROUNDS = 20  # of looking for what concerns what was found; twins of twins end after two or three
+NO_LONGER = "no longer a call"
 
 
 class History:
-    """One tenant's earlier records, traces, links and charges."""
+    """One tenant's earlier records, links and charges."""
 
     def __init__(self, tenant: str, ledger: Ledger):
         """Rebuilds the indexes from the ledger."""
         self._tenant, self._ledger = tenant, ledger
         self._nothing: dict[str, pl.DataFrame] = {}
-        records, traces, identities = (
-            ledger.query(f"queries/{name}", tenant=tenant) for name in ("record_keys", "trace_ids", "identities")
-        )
+        records, traces, calls = (ledger.query(f"queries/{name}", tenant=tenant) for name in ("record_keys", "trace_ids", "call_records"))
         self._records = Index(records["record_key"].to_numpy(), records["commit_no"].to_numpy())
         self._traces = Index(trace_keys(traces["trace_id"]), traces["commit_no"].to_numpy())
-        self._identities = Index(identities["identity"].to_numpy(), identities["commit_no"].to_numpy())
+        self._names, self._sources = Index(), Sources()
+        for (commit_no,), of_commit in calls.group_by("commit_no", maintain_order=True):
+            self._names.add(names_of(prepared(of_commit), self._sources).kept, commit_no)
 
-    def remember(self, commit_no: int, records: pl.Series, traces: pl.Series, identities: pl.Series) -> None:
-        """Notes the record keys, the trace ids and the identities of calls that a commit is about."""
-        self._records.add(records.to_numpy(), commit_no)
-        self._traces.add(np.unique(trace_keys(traces)), commit_no)
-        self._identities.add(np.unique(identities.to_numpy()), commit_no)
+    def names_of(self, steps: pl.DataFrame) -> Names:
+        """By what these `prepared` spans and log records may be found, and what to look for them under."""
+        return names_of(steps, self._sources)
+
+    def remember(self, commit_no: int, records: pl.DataFrame, names: Names, keys: np.ndarray) -> None:
+        """Notes the records of a commit with their names, and the keys of all records that its links and charges are about."""
+        self._records.add(np.unique(np.concatenate([records["record_key"].to_numpy(), keys])), commit_no)
+        steps = records.filter(pl.col("signal") != "point")
+        self._traces.add(np.unique(trace_keys(steps["trace_id"].drop_nulls())), commit_no)
+        self._names.add(names.kept, commit_no)
 
     def records(self, keys: pl.Series) -> pl.DataFrame:
         """The standing revision of each of these records, as far as they are held."""
         return best_revisions(self._held("queries/held_records", self._records, keys.to_numpy(), keys.to_frame("record_key")))
 
-    def spans_of(self, traces: pl.Series) -> pl.DataFrame:
-        """The standing revisions of the spans of these traces: key, ids, kind, agent, role."""
+    def of_traces(self, traces: pl.Series) -> pl.DataFrame:
+        """The standing revisions of the spans and log records of these traces."""
         return best_revisions(self._held("queries/trace_records", self._traces, trace_keys(traces), traces.to_frame("trace_id")))
 
-    def links_in_traces(self, traces: pl.Series, keys: pl.Series) -> pl.DataFrame:
-        """The newest link of each of these records of these traces; a link of a record is written when its trace is touched."""
-        _, commits = self._traces.lookup(trace_keys(traces))
-        return _newest(self._query("queries/links_of_records", keys.to_frame("record_key"), commits))
+    def around(self, steps: pl.DataFrame, names: Names) -> pl.DataFrame:
+        """Stored spans and log records that may concern these, `prepared` likewise: of their traces, and of the traces of calls that may be
+        theirs."""
+        found, new = steps, steps
+        for _ in range(_ROUNDS):
+            more = [self.of_traces(new["trace_id"].drop_nulls().unique()), self._concerning(new, names)]
+            more = [part for part in more if part.height]
+            if not more:
+                break
+            new = prepared(best_revisions(pl.concat(more))).select(steps.columns).join(found, on="record_key", how="anti")
+            if new.is_empty():
+                break
+            found, names = pl.concat([found, new]), self.names_of(new)
+        return found[steps.height :]
 
-    def links_of(self, identities: pl.Series) -> pl.DataFrame:
-        """The newest links of the records that have these identities."""
-        wanted = identities.to_frame("identity")
-        return _newest(self._held("queries/links_of_identities", self._identities, identities.to_numpy(), wanted)).join(
-            wanted, on="identity", how="semi"
-        )
+    def links_of(self, keys: pl.Series) -> pl.DataFrame:
+        """The newest link of each of these records; one that ended says NO_LONGER."""
+        links = self._held("queries/links_of_records", self._records, keys.to_numpy(), keys.to_frame("record_key"))
+        return links.sort("commit_no", descending=True).unique("record_key", keep="first")
 
-    def charges_of(self, identities: pl.Series) -> pl.DataFrame:
-        """What stands charged for the calls of these identities: the row of each one's highest version; sign -1 if that only reverses."""
-        wanted = identities.to_frame("identity")
-        rows = self._held("queries/charges_of_identities", self._identities, identities.to_numpy(), wanted)
+    def charges_of(self, calls: pl.Series, keys: pl.Series) -> pl.DataFrame:
+        """What stands charged for these calls, of which these are records: the row of each one's highest version; sign -1 if that only
+        reverses."""
+        _, commits = self._records.lookup(keys.to_numpy())
+        rows = self._query("queries/charges_of_calls", calls.to_frame("call_id"), commits)
         return rows.sort("version", "sign", descending=True).unique("call_id", keep="first")
 
-    def knows(self, identities: pl.Series) -> pl.Series:
-        """Whether calls of these identities may have been seen."""
-        return pl.Series(self._identities.lookup(identities.to_numpy())[0], dtype=pl.Boolean)
+    def points_of(self, processes: pl.Series) -> pl.DataFrame:
+        """The standing revisions of the usage points of these processes ("" for unnamed ones)."""
+        return best_revisions(self._ledger.query("queries/usage_points", {"wanted": processes.to_frame("process")}, tenant=self._tenant))
+
+    def calls_of(self, processes: pl.Series) -> pl.DataFrame:
+        """The calls of these processes, metric points aside: what points are compared with."""
+        return self._ledger.query("queries/calls_of_processes", {"wanted": processes.to_frame("process")}, tenant=self._tenant)
+
+    def point_processes(self) -> set[str]:
+        """The processes with usage points, "" for unnamed ones."""
+        return set(self._ledger.query("queries/point_processes", tenant=self._tenant)["process"])
+
+    def waiting(self) -> pl.DataFrame:
+        """Columns trace_id, process, waits: what waits, and the processes whose points count."""
+        return self._ledger.query("queries/waiting", tenant=self._tenant)
+
+    def _concerning(self, steps: pl.DataFrame, names: Names) -> pl.DataFrame:
+        """Stored call records that may be the same calls as these."""
+        found, commits = self._names.lookup(names.wanted)
+        if not found.any():
+            return self._nothing.get("queries/concerning", pl.DataFrame())
+        calls = steps.filter(may_be_call())
+        wanted = calls.select(
+            "response_id", "request_id", "in_tokens", "out_tokens", said=has_usage(), of_process=pl.col("process").fill_null("")
+        )
+        params = {"from_us": calls["from_us"].min() - _NEAR_US, "to_us": calls["to_us"].max() + _NEAR_US}
+        return best_revisions(self._query("queries/concerning", wanted, commits, **params))
 
     def _held(self, query: str, index: Index, fingerprints: np.ndarray, wanted: pl.DataFrame) -> pl.DataFrame:
         found, commits = index.lookup(fingerprints)
         return self._query(query, wanted.filter(found) if len(commits) else wanted.clear(), commits)
 
-    def _query(self, query: str, wanted: pl.DataFrame, commits: np.ndarray) -> pl.DataFrame:
+    def _query(self, query: str, wanted: pl.DataFrame, commits: np.ndarray, **params) -> pl.DataFrame:
         if query in self._nothing and (wanted.is_empty() or not len(commits)):
             return self._nothing[query]
         frames = {"wanted": wanted, "wanted_commits": pl.DataFrame({"commit_no": commits}, schema={"commit_no": pl.Int64})}
-        held = self._ledger.query(query, frames, tenant=self._tenant)
+        held = self._ledger.query(query, frames, tenant=self._tenant, **params)
         self._nothing.setdefault(query, held.clear())
         return held
 
@@ -75,8 +119,3 @@ class History:
 def trace_keys(traces: pl.Series) -> np.ndarray:
     """Fingerprints of trace ids."""
     return fingerprint.of_ids(traces.to_arrow(), 16)
-
-
-def _newest(links: pl.DataFrame) -> pl.DataFrame:
-    newest = links.sort("commit_no", descending=True).unique("record_key", keep="first")
-    return newest.filter(pl.col("reason") != "no longer a call")

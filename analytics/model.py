@@ -42,7 +42,29 @@ BUCKETS = (
 )
 """Disjoint: a token is in exactly one. `cache_write_tokens` holds only writes whose lifetime nobody told."""
 
-IDENTITY = ("loop", "run", "run_parent", "role", "agent", "team", "user", "session")
+SPLITS = ("audio_input_tokens", "audio_output_tokens", "image_input_tokens")
+"""Subsets of the buckets, kept for whoever prices them apart; never added to anything."""
+
+USAGE_ROLES = ("sum", "own", "lifetime", "partial", "echo", "free")
+"""What the usage on a record means where it is not simply that of the record's own call.
+
+sum: of everything below · own: of its own agent, without agents below · lifetime: of the agent object, earlier runs included · partial: not
+to be trusted, never counted · echo: of the sibling call before it · free: of a call that nobody bills, such as a cache hit.
+"""
+
+FLOWING = ("agent", "role", "team", "user", "session", "loop", "run", "run_parent")
+"""Whose a record is: what it does not say itself, the nearest span above it says."""
+OF_RESOURCE = ("role", "team", "user", "session", "loop", "run", "run_parent")
+"""Of these, what a record's resource said for it, as bits of the column `of_resource`: any span above outranks a resource."""
+
+DETAILS = (
+    "request_id", "mcp_server", "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "usage_role", "reasoning_apart",
+    "reported_usd", "series_key", "measure", "amount", "is_cumulative",
+)  # fmt: skip
+"""Columns of a record that few records have."""
+
+MEASURES_OF_POINTS = ("input", "input_uncached", "cache_read", "cache_write", "output", "output_text", "reasoning")
+"""What a metric point counts. `input` includes cached tokens and `output` reasoning ones; the others are disjoint."""
 
 RECORD = pl.Schema(
     {
@@ -78,9 +100,21 @@ RECORD = pl.Schema(
         "model_requested": pl.String,
         "model_served": pl.String,
         "response_id": pl.String,
+        "request_id": pl.String,
+        "process": pl.String,  # service.instance.id, else service.name
+        "of_resource": pl.Int8,  # bits: which of OF_RESOURCE its resource said
         "tool": pl.String,
         "tool_call_id": pl.String,
+        "mcp_server": pl.String,
         **dict.fromkeys(BUCKETS, pl.Int64),
+        **dict.fromkeys(SPLITS, pl.Int64),
         "usage_settled": pl.String,  # exact, derived, assumed: how the buckets were told apart
+        "usage_role": pl.String,  # see USAGE_ROLES
+        "reasoning_apart": pl.Boolean,  # true where the runtime leaves reasoning out of its output counts, else null
+        "reported_usd": MONEY,  # what the runtime says it cost
+        "series_key": pl.UInt64,  # of a metric point: its resource, scope, name and attributes
+        "measure": pl.String,  # of a metric point, see MEASURES_OF_POINTS
+        "amount": pl.Int64,
+        "is_cumulative": pl.Boolean,
     }
 )

@@ -13,7 +13,9 @@ from dashboard import money
 MOST_SERIES = 8
 OTHER = "other"
 ALARM = "#e5484d"
-"""Limits, crossings and failures; this and the next are readable on a light and on a dark page."""
+"""Limits, crossings and failures; this and the next two are readable on a light and on a dark page."""
+DOUBT = "#d97706"
+"""What is known in part."""
 QUIET = "#7c8799"
 """Words beside a mark."""
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
@@ -75,6 +77,26 @@ def spend_per_day(frame: pl.DataFrame, dimension: str) -> alt.Chart:
             tooltip=_tooltip(day="Day", **{dimension: dimension.capitalize()}, text="Cost"),
         )
         .properties(height=260, padding=_PADDING)
+    )
+
+
+def known_per_day(days: pl.DataFrame) -> alt.Chart:
+    """Calls per day, stacked by what is known of them. Columns: day YYYY-MM-DD | calls | unknown_calls | unpriced_calls."""
+    priced = pl.col("calls") - pl.col("unknown_calls") - pl.col("unpriced_calls")
+    states = {"priced": priced, "without a price": pl.col("unpriced_calls"), "without usage": pl.col("unknown_calls")}
+    bars = days.select("day", **states).unpivot(index="day", variable_name="state", value_name="calls").filter(pl.col("calls") > 0)
+    colour = alt.Scale(domain=list(states), range=[QUIET, DOUBT, ALARM])
+    return (
+        alt.Chart(bars.with_columns(says=pl.format("{}, {}: {}", "day", "state", "calls")))
+        .mark_bar(width=alt.RelativeBandSize(band=0.8))
+        .encode(
+            x=alt.X("day:O", title=None, scale=alt.Scale(domain=_days(bars["day"])), axis=_DAY),
+            y=alt.Y("calls:Q", title=None, axis=alt.Axis(tickCount=5, tickMinStep=1, domain=False)),
+            color=alt.Color("state:N", scale=colour, legend=_legend(list(states))),
+            description="says:N",
+            tooltip=_tooltip(day="Day", state="Known", calls="Calls"),
+        )
+        .properties(height=200, padding=_PADDING)
     )
 
 

@@ -32,6 +32,8 @@ class Answer:
     now: datetime
     """The collector's clock, UTC. It lies in the past while a recording is replayed."""
     commit: int
+    coverage: dict[str, int]
+    """How much of the totals in its window is known, and what is missing from them: see analytics.reports.coverage."""
     last_record_at: datetime | None
     """End of the latest record of the whole ledger; None when it is empty."""
     next_cursor: str | None
@@ -65,11 +67,14 @@ def _fetched(url: str, token: str, name: str, query: tuple) -> Answer:
         raise CollectorError(f"The collector at {url} does not answer", f"{error or type(error).__name__}. {_START}") from error
     if response.status_code != 200 or "x-loopledger-now" not in response.headers:
         raise _refused(response)
+    coverage = json.loads(response.headers["x-loopledger-coverage"])
+    last_record_at = _moment(coverage.pop("last_record_at"))
     return Answer(
         rows=pl.read_ipc_stream(response.content),
         now=_moment(response.headers["x-loopledger-now"]),
         commit=int(response.headers["x-loopledger-commit"]),
-        last_record_at=_moment(json.loads(response.headers["x-loopledger-coverage"])["last_record_at"]),
+        coverage=coverage,
+        last_record_at=last_record_at,
         next_cursor=response.headers.get("x-loopledger-next-cursor"),
     )
 

@@ -1,5 +1,6 @@
 """The key figures above the overview."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
@@ -25,6 +26,24 @@ def draw(total: dict[str, Any], days: pl.DataFrame, roles: pl.DataFrame, running
         figure("Priced", money.share(counted, total["calls"]), f"{counted:,} of {total['calls']:,} calls")
         _running(running)
         _breached(budgets)
+
+
+def alarms(coverage: dict[str, int]) -> None:
+    """A badge for each thing that is missing from the totals, with the way to its page; nothing when all is there."""
+    badges = [(color, says) for count, color, says in _missing(coverage) if count]
+    if not badges:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for color, says in badges:
+            st.badge(says, color=color, icon=":material/warning:")
+        st.page_link("app_pages/data_quality.py", label="Data quality", icon=":material/arrow_forward:")
+
+
+def _missing(coverage: dict[str, int]) -> Iterable[tuple[int, str, str]]:
+    blind, lost, waiting = (coverage[name] for name in ("blind_services", "remainder_tokens", "waiting_records"))
+    yield blind, "red", f"{money.counted(blind, 'service')} blind: no usage arrives"
+    yield lost, "red", f"{money.tokens(lost)} tokens of lost calls"
+    yield waiting, "orange", f"{money.counted(waiting, 'record')} not charged yet"
 
 
 def _running(runs: pl.DataFrame) -> None:

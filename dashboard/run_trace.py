@@ -5,10 +5,10 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, data, filters, money
+from dashboard import charts, data, explained, filters, headline, money
 from dashboard.headline import figure
 from dashboard.notices import plain
-from dashboard.tables import clock, table
+from dashboard.tables import clicked_run, clock, table
 
 _ENCLOSING = ("other", "chain")
 _MOST_DRAWN = 400
@@ -22,20 +22,38 @@ def draw(run: str) -> None:
     found = data.report("runs", run=run).rows
     if found.is_empty():
         st.warning(f"The ledger knows no run {plain(run)}")
-        return
-    _facts(found.row(0, named=True))
-    _orders(run)
+    elif found.height > 1:
+        _several(found)
+    else:
+        _one(found.row(0, named=True))
+
+
+def _several(found: pl.DataFrame) -> None:
+    st.markdown("**Runs of this name**: it is that of a session or a trace")
+    if run := clicked_run(found, ["run", "loop", "state", "started_at", "steps", "calls", "cost_usd"], "Runs of this name"):
+        st.query_params["run"] = run
+        st.rerun()
+
+
+def _one(facts: dict[str, Any]) -> None:
+    run = facts["run"]
+    _facts(facts)
     trace = data.report("run_trace", run=run).rows
-    if trace.is_empty():
+    waiting = trace.filter(pl.col("reason").str.starts_with("waits")).height
+    headline.alarms({"blind_services": 0, "remainder_tokens": trace["remainder_tokens"].sum(), "waiting_records": waiting})
+    _orders(run)
+    if trace.filter(signal="span").is_empty():
         st.caption("No span of this run was seen, only logs or metrics. Its steps are not known.")
-        return
     steps = _chosen(trace)
     _drawn(run, steps)
     _spent(run, steps)
     _listed(steps)
+    explained.draw(run)
 
 
 def _listed(steps: pl.DataFrame) -> None:
+    if steps.is_empty():
+        return
     st.markdown("**Every step**, the record a call is charged by, and why")
     shown = pl.DataFrame([_cells(step) for step in steps.iter_rows(named=True)])
     right = st.column_config.TextColumn(alignment="right")
@@ -105,15 +123,17 @@ def _orders(run: str) -> None:
 
 
 def _chosen(steps: pl.DataFrame) -> pl.DataFrame:
-    """All steps, or without those that only enclose others where there are such; calls always stay."""
-    matter = steps.filter(pl.col("counts").is_not_null() | ~pl.col("kind").is_in(_ENCLOSING))
+    """All steps, or without those that only enclose others or repeat a call where there are such; calls always stay."""
+    is_span = pl.col("signal") == "span"
+    is_more = pl.col("counts").is_not_null() | ~pl.col("kind").is_in(_ENCLOSING)
+    matter = steps.filter(pl.when(is_span).then(is_more).otherwise("counts"))
     if matter.height in (0, steps.height) or filters.switch("steps", "Which steps", ["Steps that matter", "All steps"]) == "All steps":
         return steps
     return matter
 
 
 def _drawn(run: str, steps: pl.DataFrame) -> None:
-    timed = steps.filter(pl.col("started_at").is_not_null())
+    timed = steps.filter(pl.col("started_at").is_not_null(), (pl.col("signal") == "span") | pl.col("counts"))
     if timed.is_empty():
         return
     left = f"; the first {_MOST_DRAWN} of {timed.height:,}" if timed.height > _MOST_DRAWN else ""

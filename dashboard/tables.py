@@ -17,6 +17,7 @@ _COLOURS = {
     "expired": "gray", "superseded": "gray", "ignored": "red",
     "warn": "orange", "pause": "orange", "stop": "red", "kill": "red", "resume": "green",
     "registered and seen": "green", "registered, silent": "gray", "unregistered": "orange",
+    "alarm": "red", "warning": "orange", "note": "gray",
 }  # fmt: skip
 _BADGES = ("state", "status", "action", "last_action")
 
@@ -24,6 +25,11 @@ _BADGES = ("state", "status", "action", "last_action")
 def badge(label: str):
     """A column whose words have a colour; the word says everything that the colour says."""
     return st.column_config.MultiselectColumn(label, options=list(_COLOURS), color=list(_COLOURS.values()))
+
+
+def badge_of(word: str, label: str) -> None:
+    """The same colour on a badge by itself."""
+    st.badge(label, color=_COLOURS[word])
 
 
 COLUMNS = {
@@ -38,14 +44,17 @@ COLUMNS = {
     "confirmed_at": "Confirmed",
     "cost_usd": money.column("Cost", help="What is priced: a floor while calls are without usage or price."),
     "crossed_at": "Crossed",
+    "detail": "Detail",
     "delivered": _Number("Delivered", format="localized"),
     "delivered_at": "Delivered",
     "delivered_by": "By",
     "duration_ms": _Number("Duration", format="%,.1f s"),
+    "first_at": "First",
     "first_seen": "First seen",
     "input_tokens": _Number("Input", format="compact", width=75, help="Tokens, cached ones included."),
     "issued_at": "Issued",
     "last_action": badge("Last order"),
+    "last_at": "Last",
     "last_seen": "Last seen",
     "limit_tokens": _Number("Limit, tokens", format="compact"),
     "limit_usd": money.column("Limit", 2),
@@ -54,16 +63,20 @@ COLUMNS = {
     "messages_delivered": _Number("Messages", help="Alerts that reached their channel."),
     "missing_calls": _Number("Unknown", help="Calls without usage or without a price."),
     "mode": "Mode",
+    "model": "Model",
     "models": "Models",
     "output_tokens": _Number("Output", format="compact", width=75, help="Tokens, reasoning included."),
     "owner": "Owner",
     "percent": st.column_config.ProgressColumn("Used", format="%.1f%%", max_value=100, width=180),
     "policy": "Policy",
     "reason": "Why",
+    "records": _Number("Records", format="localized"),
     "run": "Run",
     "runs": _Number("Runs", format="localized"),
+    "runtime": "Runtime",
     "schedule": "Schedule",
     "scope": "Scope",
+    "service": "Service",
     "signals": _Number("Orders", format="localized"),
     "spend_after_delivery_usd": money.column("Spent after", help="On calls of the run that ended after the order was delivered."),
     "spent_tokens": _Number("Spent, tokens", format="compact"),
@@ -73,6 +86,7 @@ COLUMNS = {
     "status": badge("Status"),
     "steps": _Number("Steps", format="localized"),
     "team": "Team",
+    "tokens": _Number("Tokens", format="localized"),
     "threshold": _Number("At", format="%d%%"),
     "user": "User",
     "window": "Window",

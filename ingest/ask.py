@@ -3,17 +3,20 @@
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import polars as pl
 
 from analytics.config import Config, load
 from analytics.errors import StoreError
-from analytics.reports import REPORTS, Question, QuestionError
+from analytics.reports import REPORTS, Question, QuestionError, Sources
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
+from ingest.explanation import explained
 from ingest.report_api import parse_time
 from ingest.service import opened
 
@@ -53,19 +56,34 @@ def ask(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
     return _over_http(collector, report, params) if collector else _from_stores(data, report, params)
 
 
+def ask_explain(data: Path, run: str) -> pl.DataFrame:
+    """All rows of `explain` for a run, or for the runs of a session, conversation or trace. Raises QuestionError for one nobody knows."""
+    if collector := find_collector(data):
+        return pl.concat(_pages(f"{collector}/api/v1/runs/{quote(run, safe='')}/explain"))
+    with _stores(data) as sources:
+        return explained(sources, Question(DEFAULT_TENANT), run)
+
+
+def _pages(url: str) -> Iterator[pl.DataFrame]:
+    cursor: str | None = "0"
+    while cursor is not None:
+        answer = _get(url, {"cursor": cursor})
+        yield pl.read_ipc_stream(io.BytesIO(answer.content))
+        cursor = answer.headers.get("x-loopledger-next-cursor")
+
+
 def _over_http(collector: str, report: str, params: Mapping[str, object]) -> pl.DataFrame:
-    answer = httpx.get(
-        f"{collector}/api/v1/reports/{report}", params=params, timeout=_TIMEOUT, headers={"accept": "application/vnd.apache.arrow.stream"}
-    )
-    if answer.status_code == 400:
+    return pl.read_ipc_stream(io.BytesIO(_get(f"{collector}/api/v1/reports/{report}", params).content))
+
+
+def _get(url: str, params: Mapping[str, object]) -> httpx.Response:
+    answer = httpx.get(url, params=params, timeout=_TIMEOUT, headers={"accept": "application/vnd.apache.arrow.stream"})
+    if answer.status_code in (400, 404):
         raise QuestionError(answer.json()["detail"])
-    answer.raise_for_status()
-    return pl.read_ipc_stream(io.BytesIO(answer.content))
+    return answer.raise_for_status()
 
 
 def _from_stores(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
-    if not (data / "ledger.duckdb").exists():
-        raise StoreError(f"{data} holds no ledger: start 'loopledger collector --data {data}' or replay something into it")
     filters = {name: tuple(value) for name, value in params.items() if isinstance(value, list | tuple)}
     moments = {name: parse_time(params[name]) for name in ("from", "to") if params.get(name)}
     question = Question(
@@ -76,5 +94,14 @@ def _from_stores(data: Path, report: str, params: Mapping[str, object]) -> pl.Da
         filters=filters,
         words={name: str(params[name]) for name in ("policy", "scope", "window") if name in params},
     )
+    with _stores(data) as sources:
+        return REPORTS[report](sources, question)
+
+
+@contextmanager
+def _stores(data: Path) -> Iterator[Sources]:
+    """What reports may read of a directory that no collector holds. Raises StoreError."""
+    if not (data / "ledger.duckdb").exists():
+        raise StoreError(f"{data} holds no ledger: start 'loopledger collector --data {data}' or replay something into it")
     with opened(data, remembered_config(data), Replay(), delivers=False) as service:
-        return REPORTS[report](service.sources(), question)
+        yield service.sources()

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
 from analytics.reports import DIMENSIONS, FILTERS, REPORTS, QuestionError
+from ingest.arguments import data_of, port_number, with_config, with_data, with_ports
 
 DONE, NOT_HELD, WRONG_USE, ENVIRONMENT = 0, 1, 2, 3
 
@@ -36,7 +36,7 @@ def up(args: argparse.Namespace) -> int:
     """
     from ingest import up as both
 
-    return both.run(_data(args, given_only=args.demo), args.config, args.grpc, args.http, args.port, demo=args.demo)
+    return both.run(data_of(args, given_only=args.demo), args.config, args.grpc, args.http, args.port, demo=args.demo)
 
 
 def collector(args: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def collector(args: argparse.Namespace) -> int:
     """
     from ingest import up as both
 
-    return both.collect(_data(args), args.config, args.grpc, args.http, args.clock)
+    return both.collect(data_of(args), args.config, args.grpc, args.http, args.clock)
 
 
 def dashboard(args: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def replay(args: argparse.Namespace) -> int:
     from ingest.replay import replay as play
     from ingest.service import opened
 
-    data, bodies, malformed = _data(args), recordings(args.path), 0
+    data, bodies, malformed = data_of(args), recordings(args.path), 0
     if not bodies:
         raise FileNotFoundError("there is no recorded body under these paths: files are named like 0001-traces.pb")
     if at := find_collector(data):
@@ -102,7 +102,7 @@ def report(args: argparse.Namespace) -> int:
         "to": args.until,
         **{name: getattr(args, name) for name in (*FILTERS, "policy", "scope", "window")},
     }
-    rows = ask(_data(args), args.name, {name: value for name, value in given.items() if value})
+    rows = ask(data_of(args), args.name, {name: value for name, value in given.items() if value})
     if args.format == "table":
         formats.print_table(rows)
     elif args.format == "json":
@@ -112,6 +112,55 @@ def report(args: argparse.Namespace) -> int:
     else:
         sys.stdout.buffer.write(formats.to_parquet(rows))
     return DONE
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Each call of a run, what it cost by which price, and the records it was seen in: which of them counted, and why.
+
+    Example: loopledger explain 7bc6e7bdb54dd9d11966af1f8984239c --data ./loopledger-data
+    """
+    from ingest import explanation
+    from ingest.ask import ask_explain
+
+    rows = ask_explain(data_of(args), args.run)
+    if args.format == "json":
+        print(json.dumps({"run": args.run, **explanation.nested(rows)}, indent=1))
+    else:
+        explanation.print_explained(args.run, rows)
+    return DONE
+
+
+def recount(args: argparse.Namespace) -> int:
+    """Stored records read, counted, attributed and priced again with today's rules; what changes is written as corrections.
+
+    Example: loopledger recount --data ./loopledger-data --dry-run
+    """
+    from ingest import formats
+    from ingest.ask import find_collector, remembered_config
+    from ingest.progress import steps
+    from ingest.recount import compared, rehearsed
+    from ingest.recount import recount as again
+
+    data = data_of(args)
+    if at := find_collector(data):
+        return _fail(ENVIRONMENT, f"a collector at {at} holds {data}: stop it first")
+    if not (data / "ledger.duckdb").exists():
+        raise FileNotFoundError(f"{data} holds no ledger")
+    config = load(args.config) if args.config else remembered_config(data)
+    with rehearsed(data, config) as (service, copy):
+        *_, done = steps(again(copy), "rehearsing", total=copy.ledger.commit_no)
+        if (changes := compared(service, copy)).height:
+            formats.print_table(changes)
+        if not args.dry_run and (done.reread or done.charges):
+            *_, done = steps(again(service), "recounting", total=service.ledger.commit_no)
+    print(_recounted(done, args.dry_run))
+    return DONE
+
+
+def _recounted(done, is_rehearsal: bool) -> str:
+    would = "would be" if is_rehearsal else "were"
+    kept = f"; {done.dialect_not_rerun} whose evidence has expired kept what was read once" if done.dialect_not_rerun else ""
+    return f"{done.records} records: {done.reread} {would} read otherwise, {done.charges} rows of charges {would} written{kept}"
 
 
 def check(args: argparse.Namespace) -> int:
@@ -137,7 +186,7 @@ def doctor(args: argparse.Namespace) -> int:
     """
     from ingest.doctor import accept_loss, examine
 
-    data = _data(args)
+    data = data_of(args)
     if args.accept_loss:
         if not args.reason:
             return _fail(WRONG_USE, "--accept-loss needs --reason TEXT: it is kept in the ledger")
@@ -164,35 +213,40 @@ def _parser() -> argparse.ArgumentParser:
     _add_collector(add)
     page = add(dashboard)
     page.add_argument("--collector", required=True, metavar="URL", help="such as http://127.0.0.1:4318")
-    page.add_argument("--port", type=_port, default=8501, metavar="N")
+    page.add_argument("--port", type=port_number, default=8501, metavar="N")
     _add_replay(add)
     _add_report(add)
+    one = with_data(add(explain))
+    one.add_argument("run", metavar="RUN", help="a run, session, conversation or trace id")
+    one.add_argument("--format", choices=("table", "json"), default="table")
     add(check).add_argument("directory", type=Path, metavar="DIR")
-    health = _with_data(add(doctor))
+    correction = with_config(with_data(add(recount)))
+    correction.add_argument("--dry-run", action="store_true", help="show what would change, by model, and change nothing")
+    health = with_data(add(doctor))
     health.add_argument("--accept-loss", action="store_true", help="serve again although acknowledged commits are missing")
     health.add_argument("--reason", metavar="TEXT")
     return parser
 
 
 def _add_up(add: Callable) -> None:
-    both = _with_ports(_with_config(_with_data(add(up))))
-    both.add_argument("--port", type=_port, default=8501, metavar="N", help="of the dashboard")
+    both = with_ports(with_config(with_data(add(up))))
+    both.add_argument("--port", type=port_number, default=8501, metavar="N", help="of the dashboard")
     both.add_argument("--demo", action="store_true", help="replay the samples through the real ports into a fresh directory")
 
 
 def _add_collector(add: Callable) -> None:
-    receiver = _with_ports(_with_config(_with_data(add(collector))))
+    receiver = with_ports(with_config(with_data(add(collector))))
     receiver.add_argument("--clock", choices=("wall", "replay"), default="wall", help="replay: time is the latest end seen")
 
 
 def _add_replay(add: Callable) -> None:
-    player = _with_config(_with_data(add(replay)))
+    player = with_config(with_data(add(replay)))
     player.add_argument("path", nargs="+", type=Path, metavar="PATH")
     player.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def _add_report(add: Callable) -> None:
-    question = _with_data(add(report))
+    question = with_data(add(report))
     question.add_argument("name", metavar="NAME", help=", ".join(REPORTS))
     question.add_argument("--by", metavar="A,B", help=", ".join(DIMENSIONS))
     question.add_argument("--from", dest="since", metavar="T", help="date or time, UTC, inclusive")
@@ -202,41 +256,6 @@ def _add_report(add: Callable) -> None:
         question.add_argument(f"--{name}", action="append", metavar="VALUE", help=f"only this {name}; may be repeated")
     for name in ("policy", "scope", "window"):
         question.add_argument(f"--{name}", help="which budget (budget_burn)")
-
-
-def _with_data(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    sub.add_argument("--data", type=Path, metavar="DIR", help="default: $LOOPLEDGER_DATA, else ./loopledger-data")
-    return sub
-
-
-def _with_config(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    sub.add_argument("--config", type=Path, metavar="DIR", help="policies, loops, prices, channels")
-    return sub
-
-
-def _with_ports(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    sub.add_argument("--grpc", type=_address, default="127.0.0.1:4317", metavar="HOST:PORT")
-    sub.add_argument("--http", type=_address, default="127.0.0.1:4318", metavar="HOST:PORT")
-    return sub
-
-
-def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:4317")
-    return f"{host}:{_port(port)}"
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number up to 65535")
-    return int(text)
-
-
-def _data(args: argparse.Namespace, given_only: bool = False) -> Path | None:
-    if args.data or given_only:
-        return args.data
-    return Path(os.environ.get("LOOPLEDGER_DATA", "loopledger-data"))
 
 
 def _fail(code: int, text: str) -> int:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from analytics.config import Config
 from ingest import otlp_grpc, otlp_http
 from ingest.access import DEFAULT_TENANT, Doors, control_token, require_loopback
-from ingest.clock import Clock
+from ingest.clock import Clock, Replay
 from ingest.control_api import ControlApi
 from ingest.delivery import Delivery
 from ingest.intake import Intake
@@ -56,6 +56,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             delivery.start()
             stack.callback(delivery.stop)
             intake.start()
+            stack.callback(_settle_history, service)
             stack.push_async_callback(intake.stop)
             http_port = await stack.enter_async_context(_http(app, http_at))
             grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key))
@@ -66,6 +67,12 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             )
             stack.enter_context(_announced(data, addresses))
             yield addresses
+
+
+def _settle_history(service: Service) -> None:
+    """Under the replay clock nobody waits for more once the collector stops."""
+    if isinstance(service.clock, Replay):
+        service.pipeline.settle(everything=True)
 
 
 def _app(service: Service, intake: Intake, stopping: asyncio.Event, token: str) -> Starlette:

@@ -50,18 +50,23 @@ def to_plain(value: object) -> object:
 
 def print_table(rows: pl.DataFrame) -> None:
     """Rows as a table on stdout: cut to the width of a terminal, whole anywhere else."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDE
     table = Table(box=None, pad_edge=False)
     for name, kind in rows.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
     for row in rows.iter_rows():
-        table.add_row(*map(_cell, row))
-    console.print(table if rows.height else "no rows")
+        table.add_row(*map(cell, row))
+    console().print(table if rows.height else "no rows")
 
 
-def _cell(value: object) -> Text:
+def console() -> Console:
+    """Stdout: as wide as the terminal, and wide enough anywhere else."""
+    out = Console()
+    if not out.is_terminal:
+        out.width = _WIDE
+    return out
+
+
+def cell(value: object) -> Text:
     """A value for people. Names come from outside, so nothing in them moves a cursor or sets a colour."""
     plain = ", ".join(map(str, value)) if isinstance(value, list) else to_plain(value)
     return Text("-" if plain is None else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(plain)))

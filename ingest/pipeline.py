@@ -92,9 +92,20 @@ class Pipeline:
             answers |= self._answers(part)
         return answers
 
+    def settle(self, *, everything: bool = False) -> None:
+        """Counts what waited long enough for something better, or all that waits."""
+        self.watched(self.books.settle(self.clock.now(), everything=everything))
+
+    def watched(self, posted: Posted | None) -> Posted | None:
+        """The same commit, after the guard has looked at it."""
+        if posted:
+            self._watch(posted)
+        return posted
+
     def rest(self) -> None:
-        """What is better done while nothing arrives: effects that are still owed, and the checkpoint."""
+        """What is better done while nothing arrives: what waits, effects that are still owed, and the checkpoint."""
         try:
+            self.settle()
             self.guard.act(self.clock.now())
             self.books.ledger.checkpoint()
         except Exception:

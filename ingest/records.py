@@ -19,6 +19,8 @@ from ingest.wire import Attributes, Frames, Signal
 
 SIGNALS: dict[Signal, str] = {"traces": "span", "logs": "log", "metrics": "point"}
 _NEVER = pa.scalar(0, pa.uint64())  # a plain 0 would make Arrow read unsigned times as signed ones, and refuse the late ones
+_EVENT = np.uint64(3)  # keys of records that the runtime itself gave an id
+_CUMULATIVE = 2  # opentelemetry.proto.metrics.v1.AggregationTemporality
 _LONGEST_NAME = 256  # characters of any name kept in a column
 
 
@@ -59,29 +61,38 @@ def _valid(frames: Frames) -> np.ndarray:
 def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
     content, key = _fingerprints(frames)
     said = translate(frames)
-    text = [name for name, type_ in said.schema.items() if type_ == pl.String]
+    if (event := said.drop_in_place("event_id")).count():
+        key = np.where(event.is_not_null(), fingerprint.combine(_EVENT, fingerprint.of_text(event.to_arrow())), key)
     ends = pl.col("ended_at")
     skewed = (pl.coalesce(ends, "started_at") > clock.latest()).fill_null(True)
     beside = [
-        *_own_columns(frames),
         pl.Series("record_key", key),
         pl.Series("content_hash", content),
         pl.Series("attribute_count", np.bincount(frames.attributes.owner, minlength=frames.records.num_rows)),
         pl.Series("body", frames.records["body"]),
         pl.Series("resource", frames.records["resource"]),
+        *_point_columns(frames),
     ]
+    own = _own_columns(frames)
     return (
-        said.hstack(beside)
+        named(said, own[0])
+        .hstack([*own, *beside])
         .lazy()
-        .with_columns(pl.col(text).str.head(_LONGEST_NAME), signal=pl.lit(SIGNALS[frames.signal]))
         .with_columns(
-            run=pl.coalesce("run", pl.col("trace_id").bin.encode("hex")),
+            signal=pl.lit(SIGNALS[frames.signal]),
             clock_skewed=skewed,
             ended_at=pl.when(skewed).then(pl.lit(clock.now())).otherwise(ends),
         )
         .cast({name: RECORD[name] for name in RECORD if name not in ("tenant", "ordinal")})
         .collect()
     )
+
+
+def named(said: pl.DataFrame, traces: pl.Series) -> pl.DataFrame:
+    """What dialects read, with names of a bounded length, and a run for everything that has a trace."""
+    text = [name for name, type_ in said.schema.items() if type_ == pl.String]
+    run = pl.coalesce("run", traces.alias("trace_id").bin.encode("hex"))
+    return said.with_columns(run=run).with_columns(pl.col(text).str.head(_LONGEST_NAME))
 
 
 def _own_columns(frames: Frames) -> list[pl.Series]:
@@ -99,6 +110,18 @@ def _own_columns(frames: Frames) -> list[pl.Series]:
         started, ended, failed = rows["start_time_unix_nano"], rows["end_time_unix_nano"], pc.equal(rows["status_code"], 2)
     columns = {**ids, "started_at": _time(started), "ended_at": _time(ended), "failed": failed}
     return [pl.Series(name, column) for name, column in columns.items()]
+
+
+def _point_columns(frames: Frames) -> list[pl.Series]:
+    """Of metric points their series, whole amount and temporality; null for other records."""
+    rows, count = frames.records, frames.records.num_rows
+    if frames.signal != "metrics":
+        types = {"series_key": pl.UInt64(), "amount": pl.Int64(), "is_cumulative": pl.Boolean()}
+        return [pl.repeat(None, count, dtype=type_, eager=True).alias(name) for name, type_ in types.items()]
+    number = pc.coalesce(rows["as_int"].cast(pa.float64(), safe=False), rows["as_double"], rows["sum"])
+    amount = pl.Series("amount", number).round().cast(pl.Int64, strict=False)
+    is_cumulative = pl.Series("is_cumulative", rows["temporality"]) == _CUMULATIVE
+    return [pl.Series("series_key", _source(frames)), amount, is_cumulative]
 
 
 def _id(values: pa.ChunkedArray, width: int) -> pa.ChunkedArray:
@@ -119,22 +142,28 @@ def _time(nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:
 def _fingerprints(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
     """Of each record its content (every attribute and field) and its key."""
     rows, count = frames.records, frames.records.num_rows
-    attributes = _hash(frames.attributes, count)
     numbers = [rows[name].to_numpy() for name in rows.column_names if name.endswith("_unix_nano")]
-    resource = _hash(frames.resources, int(rows["resource"].to_numpy().max(initial=-1)) + 1)[rows["resource"].to_numpy()]
-    scope = fingerprint.of_text(frames.scopes["name"].combine_chunks())[rows["scope"].to_numpy()]
-    name = fingerprint.of_text((rows["name"] if "name" in rows.column_names else rows["event_name"]).combine_chunks())
+    source = _source(frames)
     if frames.signal == "metrics":
-        key = fingerprint.combine(resource, scope, name, attributes, *numbers)
+        key = fingerprint.combine(source, *numbers)
         values = [_bits(rows[column]) for column in ("as_double", "as_int", "count", "sum")]
         return fingerprint.combine(key, *values), key
     if frames.signal == "logs":
         text, structure = (fingerprint.of_text(rows[column].combine_chunks()) for column in ("text", "structure"))
-        content = fingerprint.combine(resource, scope, name, text, structure, attributes, *numbers, _span_key(rows))
+        content = fingerprint.combine(source, text, structure, *numbers, _span_key(rows))
         return content, fingerprint.combine(content, _repetition(rows["body"].to_numpy(), content))
     key, parent = _span_key(rows), fingerprint.of_ids(_id(rows["parent_span_id"], 8).combine_chunks(), 8)
     status = pc.fill_null(rows["status_code"], 0).to_numpy()
-    return fingerprint.combine(key, parent, resource, scope, name, attributes, status, _events(frames, count), *numbers), key
+    return fingerprint.combine(key, parent, source, status, _events(frames, count), *numbers), key
+
+
+def _source(frames: Frames) -> np.ndarray:
+    """Of each record its resource, scope, name and attributes; of a metric point that is its series."""
+    rows = frames.records
+    resource = _hash(frames.resources, int(rows["resource"].to_numpy().max(initial=-1)) + 1)[rows["resource"].to_numpy()]
+    scope = fingerprint.of_text(frames.scopes["name"].combine_chunks())[rows["scope"].to_numpy()]
+    name = fingerprint.of_text((rows["name"] if "name" in rows.column_names else rows["event_name"]).combine_chunks())
+    return fingerprint.combine(resource, scope, name, _hash(frames.attributes, rows.num_rows))
 
 
 def _events(frames: Frames, count: int) -> np.ndarray:

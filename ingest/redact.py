@@ -24,7 +24,7 @@ _CREDENTIAL = re.compile(
 )
 _FACT = re.compile(
     r"([._](id|ids|name|type|role|mime_type|kind|count|tokens?|finish_reasons?|stop_reason|status|status_code|model|provider|index|version|code_function|duration_ms|effort)$)"
-    r"|^(prompt\.id|event\.name|gen_ai\.(output|input)\.type)$",
+    r"|^(prompt\.id|event\.name|query_source|gen_ai\.(output|input)\.type)$",
     re.IGNORECASE,
 )
 _INNER = (

@@ -57,6 +57,7 @@ def replay(service: Service, bodies: Sequence[Recording]) -> Iterator[list[tuple
     rest = iter(bodies)
     while group := list(islice(rest, _TOGETHER)):
         yield list(_together(service, group))
+    service.pipeline.settle(everything=True)
 
 
 def _together(service: Service, group: Sequence[Recording]) -> Iterator[tuple[Path, str]]:

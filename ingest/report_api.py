@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
+import polars as pl
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,6 +13,7 @@ from starlette.routing import Route
 
 from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, Question, QuestionError, Sources, coverage
 from ingest.access import DEFAULT_TENANT
+from ingest.explanation import UnknownRunError, explained, nested, next_cursor
 from ingest.formats import to_arrow, to_csv, to_objects, to_parquet, to_plain
 from ingest.problems import problem
 
@@ -22,12 +25,14 @@ class ReportApi:
 
     def __init__(self, sources: Callable[[], Sources]):
         self._sources = sources
+        self._coverage = lru_cache(maxsize=64)(self._known)  # the answers of a page share a window and a commit
 
     def routes(self) -> list[Route]:
         return [
             Route("/api/v1/reports", self.list),
             Route("/api/v1/reports/{name}", self.report),
             Route("/api/v1/runs/{run:path}/trace", self.trace),  # a run id may hold slashes
+            Route("/api/v1/runs/{run:path}/explain", self.explain),
             Route("/api/v1/runs/{run:path}", self.run),
             Route("/api/v1/openapi.json", self.openapi),
         ]
@@ -48,6 +53,10 @@ class ReportApi:
         """The steps of a run."""
         return await self._answer("run_trace", request, run=request.path_params["run"])
 
+    async def explain(self, request: Request) -> Response:
+        """Each call of a run, or of the runs of a session, conversation or trace, with the records it was seen in: nested as JSON."""
+        return await self._answer("explain", request, run=request.path_params["run"])
+
     async def openapi(self, request: Request) -> Response:
         """This API, described."""
         return JSONResponse(_openapi())
@@ -57,21 +66,19 @@ class ReportApi:
             return problem(404, "no-such-report", f"There is no report {name!r}", f"There are {', '.join(REPORTS)}.")
         try:
             question = _question(request, run)
-            return await run_in_threadpool(self._build, name, question, request.headers.get("accept", ""))
+            return await run_in_threadpool(self._build, name, question, request.headers.get("accept", ""), run)
+        except UnknownRunError as error:
+            return problem(404, "no-such-run", f"There is no run {run!r}", str(error))
         except QuestionError as error:
             return problem(400, "bad-question", "The report cannot answer that", str(error))
 
-    def _build(self, name: str, question: Question, accept: str) -> Response:
+    def _build(self, name: str, question: Question, accept: str, run: str | None) -> Response:
         sources = self._sources()
         commit = sources.ledger.commit_no
-        rows, known = REPORTS[name](sources, question), coverage(sources, question)
-        about = {
-            "report": name,
-            "now": to_plain(sources.now),
-            "commit": commit,
-            "coverage": {key: to_plain(value) for key, value in known.items()},
-        }
-        following = _next_cursor(name, question, rows.height)
+        is_nested = name == "explain" and run is not None
+        rows = explained(sources, question, run) if is_nested else REPORTS[name](sources, question)
+        about = {"report": name, "now": to_plain(sources.now), "commit": commit, "coverage": self._coverage(commit, *_window(question))}
+        following = _next_cursor(name, question, rows)
         headers = {
             "x-loopledger-now": about["now"],
             "x-loopledger-commit": str(commit),
@@ -81,9 +88,12 @@ class ReportApi:
         for media, write in _WRITERS.items():
             if media in accept:
                 return Response(write(rows), media_type=media, headers=headers)
-        return Response(
-            json.dumps({**about, "rows": to_objects(rows), "next_cursor": following}), media_type="application/json", headers=headers
-        )
+        said = {"run": run, **nested(rows)} if is_nested else {"rows": to_objects(rows)}
+        return Response(json.dumps({**about, **said, "next_cursor": following}), media_type="application/json", headers=headers)
+
+    def _known(self, commit: int, tenant: str, since: datetime | None, until: datetime | None) -> dict:
+        known = coverage(self._sources(), Question(tenant, since, until))
+        return {name: to_plain(value) for name, value in known.items()}
 
 
 def parse_time(text: str) -> datetime:
@@ -116,21 +126,29 @@ def _question(request: Request, run: str | None) -> Question:
     )
 
 
-def _next_cursor(name: str, question: Question, rows: int) -> str | None:
-    more = name == "runs" and question.limit is not None and rows == question.limit
-    return str(int(question.cursor or 0) + rows) if more else None
+def _window(question: Question) -> tuple[str, datetime | None, datetime | None]:
+    return question.tenant, question.since, question.until
+
+
+def _next_cursor(name: str, question: Question, rows: pl.DataFrame) -> str | None:
+    """Runs are counted by rows, the entries of `explain` by their number."""
+    if name == "explain":
+        return next_cursor(rows, question.limit)
+    more = name == "runs" and rows.height == question.limit
+    return str(int(question.cursor or 0) + rows.height) if more else None
 
 
 def _openapi() -> dict:
-    text = {"type": "string"}
     names = ("from", "to", "by", "limit", "cursor", *FILTERS, *_WORDS)
-    query = [{"name": name, "in": "query", "schema": text} for name in names]
-    where = {"name": "name", "in": "path", "required": True, "schema": {"enum": list(REPORTS)}}
+    query = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]
+    report = {"name": "name", "in": "path", "required": True, "schema": {"enum": list(REPORTS)}}
+    run = {"name": "run", "in": "path", "required": True, "schema": {"type": "string"}}
     media = {kind: {} for kind in ("application/json", *_WRITERS)}
-    report = {
-        "get": {
-            "parameters": [where, *query],
-            "responses": {"200": {"description": f"by any of {', '.join(DIMENSIONS)}", "content": media}},
-        }
-    }
-    return {"openapi": "3.1.0", "info": {"title": "loopledger read API", "version": "1"}, "paths": {"/api/v1/reports/{name}": report}}
+    of_run = {"/api/v1/runs/{run}": "one run", "/api/v1/runs/{run}/trace": "its steps", "/api/v1/runs/{run}/explain": "its calls"}
+    paths = {"/api/v1/reports/{name}": _path(f"by any of {', '.join(DIMENSIONS)}", [report, *query], media)}
+    paths |= {path: _path(about, [run, *query], media) for path, about in of_run.items()}
+    return {"openapi": "3.1.0", "info": {"title": "loopledger read API", "version": "1"}, "paths": paths}
+
+
+def _path(about: str, parameters: list[dict], media: dict) -> dict:
+    return {"get": {"parameters": parameters, "responses": {"200": {"description": about, "content": media}}}}

@@ -56,6 +56,25 @@ def call(name: str, usd: int | None = 1, **said: Any) -> dict[str, Any]:
     return span(name, **({} if usd is None else {"input_uncached_tokens": usd, "output_text_tokens": 0}), **said)
 
 
+def log(name: str, usd: int | None = 1, *, within: str | None = None, **said: Any) -> dict[str, Any]:
+    """A log record of a call of gold, written in a span of its trace or in none; in no trace at all with `trace_id=None`."""
+    end = at(said.get("minute", 0))
+    own = {"signal": "log", "started_at": end, "span_id": _id(within, 8) if within else None, "record_key": _key(name)}
+    return call(name, usd, **own, **said)
+
+
+def point(name: str, amount: int, measure: str, **said: Any) -> dict[str, Any]:
+    """A metric point that counts tokens of gold; its run is null, and it names no trace."""
+    own = {"signal": "point", "trace_id": None, "span_id": None, "run": None, "kind": "other", "provider": None, "record_key": _key(name)}
+    counted = {"measure": measure, "amount": amount, "is_cumulative": False, "series_key": _key(f"{name} {measure}")}
+    return call(name, None, **own, **counted, **said)
+
+
+def trace_hex(trace: str) -> str:
+    """The id of a trace as reports show it: the run of its spans where nobody names one."""
+    return _id(trace, 16).hex()
+
+
 def policy(**said: Any) -> Policy:
     """A budget named `cap`; unless said otherwise, ten dollars a day for everybody together."""
     limit = {} if "limit_tokens" in said else {"limit_usd": Decimal(10)}
@@ -63,11 +82,12 @@ def policy(**said: Any) -> Policy:
 
 
 def frame(*spans: dict[str, Any]) -> pl.DataFrame:
-    """Spans as they arrive at the books."""
+    """Records as they arrive at the books; ids make the key of a span."""
     rows = [{**dict.fromkeys(_ARRIVING), "record_key": 0, "content_hash": _hash(one), **one} for one in spans]
     records = pl.DataFrame(rows, schema=_ARRIVING)
     ids = (fingerprint.of_ids(records[name].to_arrow(), width) for name, width in (("trace_id", 16), ("span_id", 8)))
-    return records.with_columns(record_key=pl.Series(fingerprint.combine(*ids)))
+    own = pl.Series(fingerprint.combine(*ids))
+    return records.with_columns(record_key=pl.when(pl.col("signal") == "span").then(own).otherwise("record_key"))
 
 
 def evidence(*texts: tuple[Part, int, str, str], nth: int = 0) -> pa.Table:
@@ -91,6 +111,7 @@ class Desk:
         self.ledger, self.control = Ledger(self.directory), Control(self.directory)
         self.now = self.ledger.query("queries/last_now").item() or MONDAY
         self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices))))
+        self.books.open(self.ledger.query("queries/tenants")["tenant"].to_list(), self.now)
         self.signals = Signals(self.control, self.now)
         self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals)
         self.guard.catch_up(self.now)
@@ -104,6 +125,10 @@ class Desk:
     def watch(self, *spans: dict[str, Any], now: datetime | None = None, tenant: str = TENANT) -> None:
         """One commit that the guard looks at, at its time or at another."""
         self.guard.observe(self.post(*spans, tenant=tenant), now or self.now)
+
+    def settle(self, now: datetime | None = None) -> Posted | None:
+        """What waits counts now; at another time, what has waited long enough by then."""
+        return self.books.settle(now or self.now, everything=now is None)
 
     def sources(self, now: datetime | None = None) -> Sources:
         """What reports may read."""
@@ -125,6 +150,10 @@ def _book(prices: tuple[CustomPrice, ...]) -> PriceBook:
 
 def _id(name: str, width: int) -> bytes:
     return blake2b(name.encode(), digest_size=width).digest()
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(_id(name, 8), "little")
 
 
 def _hash(span: dict[str, Any]) -> int:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # bodies, collectors and receiver are for tests and for scripts of this folder alike
 
 from collectors import Collector, configure, running
 from receiver import Receiver, receiving
+
+settings.register_profile("loopledger", deadline=None)  # how long a test takes depends on who else is at work
+settings.load_profile("loopledger")
 
 POLICY = {"name": "loop-month", "per": "loop", "limit_tokens": 1_000_000_000, "window": "month"}
 

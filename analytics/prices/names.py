@@ -11,6 +11,8 @@ from analytics.prices.catalogue import Catalogue
 
 NAMES_KEPT = 16_384
 """Distinct names whose meaning is remembered; names come from outside, so the memory is bounded."""
+_WITH_UNDATED = 3
+"""Spellings of a name whose date makes no difference to its price, the undated one last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,14 @@ class Names:
         return Contract(row, frozenset(sellers), tool is not None, (tool or model or "*").lower())
 
     def _read(self, is_tool: bool, provider: str | None, requested: str | None, served: str | None, tool: str | None) -> Meaning:
-        """The meaning of a call's names; the model that served it prices it, the one requested names it."""
+        """The meaning of a call's names; the model that served it prices it, the one requested names it, with the date it asked for."""
         provider_id = self._catalogue.provider(provider)
         models = [name for name in (served, requested) if name]
         entry = self._catalogue.entry(provider_id, *models)
         sellers = {(provider or "").lower(), provider_id, entry and entry.seller}
         spellings = [self._catalogue.spellings(provider_id, name) for name in models]
-        model = self._canonical(sellers, spellings[-1]) if models else None
+        named = spellings[-1][:-1] if requested and len(spellings[-1]) == _WITH_UNDATED else spellings[-1] if models else []
+        model = self._canonical(sellers, named) if models else None
         if is_tool:
             sets = self._covering(sellers, True, [tool or ""])
             return Meaning(model, sets, None if sets else "unknown tool")

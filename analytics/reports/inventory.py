@@ -4,6 +4,7 @@ import polars as pl
 
 from analytics.model import UNATTRIBUTED
 from analytics.reports.question import Question, Sources
+from analytics.reports.runs import runs_seen
 
 _REGISTRY = pl.Schema({"loop": pl.String, "team": pl.String, "owner": pl.String, "schedule": pl.String})
 
@@ -16,7 +17,9 @@ def inventory(sources: Sources, question: Question) -> pl.DataFrame:
     """
     rows = [(loop.name, loop.team, loop.owner, loop.trigger.schedule if loop.trigger else None) for loop in sources.config.loops]
     registry = pl.DataFrame(rows, schema=_REGISTRY, orient="row").with_columns(registered=True)
-    seen = sources.ledger.query("reports/inventory", tenant=question.tenant, since=question.since, until=question.until)
+    asked = {"tenant": question.tenant, "since": question.since, "until": question.until}
+    runs = runs_seen(sources, Question(**asked)).select("loop", "run", "team", "started_at", "ended_at")
+    seen = sources.ledger.query("reports/inventory", {"runs_seen": runs}, **asked)
     both = seen.join(registry, on="loop", how="full", coalesce=True)
     is_seen = pl.col("runs").is_not_null()
     status = (

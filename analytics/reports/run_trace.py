@@ -6,19 +6,22 @@ from collections.abc import Iterator
 import polars as pl
 
 from analytics.reports.question import Question, Sources
+from analytics.reports.run_names import records_of_runs
 
 _MOST_STEPS = 5000
 
 
 def run_trace(sources: Sources, question: Question) -> pl.DataFrame:
-    """The steps of the run named by `run`, depth first in order of their start; at most 5,000.
+    """The steps of the run named by `run`, depth first in order of their start; at most 5,000. Log records and metric points are among
+    them where they say usage: a log record below the span it was written in.
 
-    Columns: step | depth | trace_id, span_id, parent_span_id hex | name | kind | agent | role | model | tool | started_at, ended_at UTC |
-    duration_ms | failed | error_type | input_tokens | cache_read_tokens | cache_write_tokens | output_tokens | reasoning_tokens |
-    cost_usd | counts, whether the call is charged by this record, null if it is no call | reason | price_set | unpriced_reason.
+    Columns: step | depth | signal span, log or point | trace_id, span_id, parent_span_id hex | name | kind | agent | role | model | tool |
+    started_at, ended_at UTC | duration_ms | failed | error_type | input_tokens | cache_read_tokens | cache_write_tokens | output_tokens |
+    reasoning_tokens | cost_usd | counts, whether the call is charged by this record, null if it is no call | reason | remainder_tokens,
+    what a sum or a metric holds beyond the calls it covers | price_set | unpriced_reason.
     """
-    run = question.filters["run"][0] if "run" in question.filters else question.word("run")
-    steps = sources.ledger.query("reports/run_trace", tenant=question.tenant, run=run, limit=_MOST_STEPS)
+    theirs = records_of_runs(sources, question)
+    steps = sources.ledger.query("reports/run_trace", {"theirs": theirs}, tenant=question.tenant, limit=_MOST_STEPS)
     order = list(_depth_first(steps))
     places = pl.DataFrame(order, schema={"row": pl.Int64, "depth": pl.Int32}, orient="row")
     tree = steps[places["row"].to_list()].with_columns(depth=places["depth"]).with_row_index("step")
@@ -27,7 +30,8 @@ def run_trace(sources: Sources, question: Question) -> pl.DataFrame:
 
 def _depth_first(steps: pl.DataFrame) -> Iterator[tuple[int, int]]:
     """(row, depth) of each step under its parent; a step whose parent is not here stands at the top."""
-    ids = list(zip(steps["trace_id"], steps["span_id"], strict=True))
+    of_spans = steps.select("signal", "trace_id", "span_id").iter_rows()
+    ids = [(trace, span) if signal == "span" else row for row, (signal, trace, span) in enumerate(of_spans)]  # nothing lies below others
     known, children = set(ids), defaultdict(list)
     for row, (trace, parent) in enumerate(zip(steps["trace_id"], steps["parent_span_id"], strict=True)):
         above = (trace, parent)

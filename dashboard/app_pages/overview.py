@@ -10,6 +10,7 @@ from dashboard.tables import by_role, table
 chosen = filters.chosen()
 period = {word: chosen.get(word) for word in ("from", "to")}
 total = data.report("spend", **chosen)
+headline.alarms(total.coverage)
 if total.rows.is_empty():
     notices.nothing_here("calls", total)
 

@@ -2,4 +2,4 @@
 
 from ingest.dialects.dialect import Dialect
 
-DIALECT = Dialect(name="plain", claims="", fields={})
+DIALECT = Dialect(name="plain")

@@ -214,8 +214,7 @@ def test_open_calls_are_the_same_whatever_the_order_and_the_batches(tmp_path_fac
     desk.close()
     assert (found, chains) == (
         [
-            ("other", "checker", 1, 0, 4),
-            ("trace", "checker", 2, 0, Decimal("2.5")),
+            ("trace", "checker", 3, 0, Decimal("6.5")),
             ("trace", "maker", 1, 0, 6),
             ("trace", None, 1, 0, 1),
         ],

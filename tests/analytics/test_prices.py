@@ -138,7 +138,8 @@ def test_what_has_no_price_is_null_with_a_reason_and_leaves_others_alone(one, re
 
 
 def test_a_call_that_is_not_priced_has_its_canonical_model_all_the_same():
-    assert price(call("gpt-5-2025-08-07"), call("acme-1"), call(None))["model"].to_list() == ["gpt-5", "acme-1", None]
+    calls = (call(None, model_served="gpt-5-2025-08-07"), call("gpt-5-2025-08-07"), call("acme-1"), call(None))
+    assert price(*calls)["model"].to_list() == ["gpt-5", "gpt-5-2025-08-07", "acme-1", None]
 
 
 def test_no_output_price_is_needed_for_no_output():
@@ -201,7 +202,7 @@ def test_the_first_of_several_custom_prices_holds():
 
 def test_a_date_that_a_contract_prices_differently_stays_in_the_model():
     dated, undated = "gpt-5-2025-08-07", "gpt-5"
-    one = call(dated, output_text_tokens=1)
+    one = call(None, model_served=dated, output_text_tokens=1)
     for pattern, model in ((dated, dated), (undated, undated), ("gpt-5*", undated)):
         priced = price(one, custom=(contract(pattern),))
         assert priced.select("model", "basis").rows() == [(model, "contract")]

@@ -30,9 +30,22 @@ COLUMNS = {
         "unpriced_calls", "input_tokens", "output_tokens", "cost_usd", "signals", "last_action",
     ],
     "run_trace": [
-        "step", "depth", "trace_id", "span_id", "parent_span_id", "name", "kind", "agent", "role", "model", "tool", "started_at",
+        "step", "depth", "signal", "trace_id", "span_id", "parent_span_id", "name", "kind", "agent", "role", "model", "tool", "started_at",
         "ended_at", "duration_ms", "failed", "error_type", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
-        "reasoning_tokens", "cost_usd", "counts", "reason", "price_set", "unpriced_reason",
+        "reasoning_tokens", "cost_usd", "counts", "reason", "remainder_tokens", "price_set", "unpriced_reason",
+    ],
+    "explain": [
+        "entry", "call", "happened_at", "kind", "loop", "run", "team", "agent", "role", "provider", "model", "model_served", "tool",
+        "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "reasoning_tokens", "unit",
+        "quantity", "cost_usd", "basis", "price_set", "price_book", "price_source", "input_unit_usd", "cache_read_unit_usd",
+        "cache_write_unit_usd", "cache_write_1h_unit_usd", "output_unit_usd", "reasoning_unit_usd", "call_unit_usd", "second_unit_usd",
+        "unpriced_reason", "counts", "reason", "remainder_tokens", "signal", "name", "record_kind", "dialect", "runtime", "service",
+        "trace_id", "span_id", "response_id", "request_id", "started_at", "ended_at", "said_input_tokens", "said_cache_read_tokens",
+        "said_cache_write_tokens", "said_output_tokens", "said_reasoning_tokens", "measure", "amount", "usage_role", "usage_settled",
+        "reported_usd",
+    ],
+    "data_quality": [
+        "finding", "severity", "detail", "service", "runtime", "model", "records", "calls", "tokens", "first_at", "last_at", "says",
     ],
     "budgets": [
         "policy", "mode", "per", "scope", "window", "window_starts_at", "window_ends_at", "limit_usd", "limit_tokens", "spent_usd",
@@ -125,7 +138,9 @@ def test_every_column_is_in_the_docstring(name):
 def test_no_report_holds_a_float_and_all_money_is_decimal(desk):
     schemas = {f"{name}.{column}": kind for name in REPORTS for column, kind in ask(desk, name).schema.items()}
     assert [column for column, kind in schemas.items() if kind.is_float()] == []
-    assert {column for column, kind in schemas.items() if column.endswith("_usd") and not (kind.is_decimal() and kind.scale == 9)} == set()
+    money = {column: kind for column, kind in schemas.items() if column.endswith("_usd")}
+    places = {column: 18 if column.endswith("_unit_usd") else 9 for column in money}
+    assert {column for column, kind in money.items() if not (kind.is_decimal() and kind.scale == places[column])} == set()
 
 
 def test_no_table_of_the_ledger_holds_a_float_and_all_money_is_decimal(desk):
@@ -242,7 +257,7 @@ def test_a_window_begins_with_its_first_moment_and_ends_before_its_last(desk):
         ({"loop": ("sync",), "model": ("lead",)}, None),
         ({"agent": ("maker",)}, "19.5"),
         ({"role": ("checker",)}, "5"),
-        ({"user": ("ada",)}, "9"),
+        ({"user": ("ada",)}, "19.5"),
         ({"provider": ("foundry",)}, None),
         ({"run": ("noon",)}, "6"),
         ({"tool": ("crane",)}, "0.5"),
@@ -265,11 +280,14 @@ def test_what_was_corrected_away_leaves_no_row(opened):
 
 def test_a_loop_that_was_corrected_away_is_not_seen_with_what_it_no_longer_has(opened):
     desk = opened()
-    desk.post(call("a", 4, agent="early", team="wrong"), call("b", 1, minute=1))
+    desk.post(call("a", 4, agent="early", team="wrong"), call("b", 1, minute=1, trace="other"))
     desk.post(call("a", 4, agent="later", team="right", loop="bump", user="ada"))
     rows = ask(desk, "inventory").select("loop", "agents", "calls", "cost_usd").rows()
     assert rows == [("bump", ["later"], 1, 4), ("unattributed", [], 1, 1)]
-    assert ask(desk, "runs").select("loop", "team", "user").rows() == [("bump", "right", "ada")]
+    assert ask(desk, "runs").select("loop", "team", "user", "agents").rows() == [
+        ("unattributed", "unattributed", "unattributed", []),
+        ("bump", "right", "ada", ["later"]),
+    ]
 
 
 # Runs
@@ -371,7 +389,8 @@ def test_loops_are_registered_seen_or_both(desk):
 
 def test_coverage_stands_beside_every_total(desk):
     assert coverage(desk.sources(), Question(TENANT)) == {
-        "calls": 7, "priced_calls": 5, "unknown_calls": 1, "unpriced_calls": 1, "attributed_calls": 5, "last_record_at": at(1500),
+        "calls": 7, "priced_calls": 5, "unknown_calls": 1, "unpriced_calls": 1, "attributed_calls": 6, "waiting_records": 0,
+        "remainder_tokens": 0, "blind_services": 0, "last_record_at": at(1500),
     }  # fmt: skip
 
 
@@ -419,7 +438,7 @@ def test_every_report_answers_from_an_empty_ledger(opened, name):
 
 
 def test_every_report_module_is_registered():
-    modules = {module.name for module in pkgutil.iter_modules(reports.__path__)} - {"question", "coverage"}
+    modules = {module.name for module in pkgutil.iter_modules(reports.__path__)} - {"question", "coverage", "run_names"}
     registered = {report.__module__.rpartition(".")[2] for report in REPORTS.values()}
     assert registered == modules
     assert all(name == report.__name__ for name, report in REPORTS.items())

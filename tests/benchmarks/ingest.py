@@ -1,9 +1,11 @@
 """How fast the collector acknowledges spans, durable and counted, over gRPC from another process on the same machine.
 
-    python tests/benchmarks/ingest.py [--load flat|trees] [--seconds 10] [--clients 32] [--preload SPANS]
+    python tests/benchmarks/ingest.py [--load flat|trees|mix] [--seconds 10] [--clients 32] [--preload SPANS]
 
-Prints one JSON line per load: spans/s acknowledged, acknowledgement p50 and p99, CPU and peak memory of the collector, bytes per span on
-disk, and what bare decoding of the same bytes reaches in the same run. With --preload the ledger already holds so many spans.
+`flat` and `trees` are made up; `mix` is every recording of sample_traces again and again with fresh ids, all three signals.
+Prints one JSON line per load: spans/s acknowledged (of the mix: records), acknowledgement p50 and p99, CPU and peak memory of the
+collector, bytes per span on disk, and what bare decoding of the same bytes reaches in the same run. With --preload the ledger already
+holds so many spans.
 """
 
 import argparse
@@ -28,7 +30,12 @@ from benchmarks import load
 from ingest import wire
 from ingest.descriptors import handler_of
 
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+EXPORT = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
+MIX_RECORDS = 60_000
 POLICY = """policies:
   - {name: bench-day, per: loop, limit_usd: "100000000", window: day}
   - {name: bench-run, per: run, limit_usd: "100000", window: run}
@@ -37,26 +44,27 @@ POLICY = """policies:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=("flat", "trees"), action="append")
+    parser.add_argument("--load", choices=("flat", "trees", "mix"), action="append")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--preload", type=int, default=0, metavar="SPANS")
     args = parser.parse_args()
-    for name in args.load or ("flat", "trees"):
+    for name in args.load or ("flat", "trees", "mix"):
         print(json.dumps(measure(name, args.seconds, args.clients, args.preload)), flush=True)
 
 
 def measure(name: str, seconds: float, clients: int, preload: int) -> dict:
     """One run of one load against a fresh collector."""
-    make, now = getattr(load, name), time.time_ns()
-    templates = [make(seed, now) for seed in range(16)]
+    now = time.time_ns()
+    templates = list(load.mix(MIX_RECORDS, now)) if name == "mix" else [getattr(load, name)(seed, now) for seed in range(16)]
     with tempfile.TemporaryDirectory() as folder:
         collector, address = _start(Path(folder))
         try:
             before = asyncio.run(_send(address, templates, clients, spans=preload))["spans"] if preload else 0
             process = psutil.Process(collector.pid)
             cpu = process.cpu_times()
-            result = asyncio.run(_send(address, templates, clients, seconds=seconds))
+            amount = {"spans": MIX_RECORDS} if name == "mix" else {"seconds": seconds}
+            result = asyncio.run(_send(address, templates, clients, **amount))
             used = process.cpu_times()
             peak = (
                 int(next(line for line in Path(f"/proc/{collector.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1])
@@ -86,7 +94,7 @@ async def _send(address: str, templates: list, clients: int, seconds: float = 0,
     rng, acks, sent = np.random.default_rng(), [], 0
     started = time.perf_counter()
     async with grpc.aio.insecure_channel(address) as channel:
-        export = channel.unary_unary(EXPORT)
+        exports = {signal: channel.unary_unary(path) for signal, path in EXPORT.items()}
 
         async def client(number: int) -> None:
             nonlocal sent
@@ -94,7 +102,7 @@ async def _send(address: str, templates: list, clients: int, seconds: float = 0,
             while sent < spans if spans else time.perf_counter() - started < seconds:
                 template = templates[turn % len(templates)]
                 body, turn, begun = template.fresh(rng), turn + clients, time.perf_counter()
-                await export(body, timeout=120)
+                await exports[template.signal](body, timeout=120)
                 acks.append(time.perf_counter() - begun)
                 sent += template.spans
 
@@ -103,10 +111,11 @@ async def _send(address: str, templates: list, clients: int, seconds: float = 0,
 
 
 def _bare_decode(templates: list) -> float:
-    bodies = [template.body.tobytes() for template in templates]
+    traces = [template for template in templates if template.signal == "traces"]
+    bodies = [template.body.tobytes() for template in traces]
     handler = handler_of(wire.REQUESTS["traces"].DESCRIPTOR)
     best = min(_timed(handler, bodies) for _ in range(5))
-    return sum(template.spans for template in templates) / best
+    return sum(template.spans for template in traces) / best
 
 
 def _timed(handler, bodies: list[bytes]) -> float:

@@ -3,13 +3,21 @@
 A body is built once with the official classes; every later copy gets new trace, span and response ids in the same places.
 """
 
+import hashlib
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from ingest.replay import recordings
+from ingest.wire import REQUESTS
+
+SAMPLES = Path(__file__).parents[2] / "sample_traces"
 
 SPANS = 512
 _SECOND = 1_000_000_000
@@ -32,6 +40,7 @@ class Template:
     """For ids of 8 and 16 bytes: rows of (id number, position)."""
     texts: np.ndarray
     """The same for response ids of 24 hex digits."""
+    signal: str = "traces"
 
     def fresh(self, rng: np.random.Generator) -> bytes:
         """A copy with new ids; what shared an id still does."""
@@ -67,6 +76,68 @@ def trees(seed: int, now: int) -> Template:
     for _ in range(5):
         maker.spans.add().CopyFrom(maker.rng.choice(list(maker.spans)))
     return maker.template()
+
+
+_NO_IDS = np.empty((0, 2), np.int64)
+_TEXT_ID = re.compile(r"(chatcmpl-|resp_|msg_|req_)([A-Za-z0-9]{6,})|()([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def mix(records: int, now: int) -> Iterator[Template]:
+    """Every recording of sample_traces again and again, about so many records: ids, processes and times are new in each round."""
+    bodies = [(one.signal, one.protobuf(), one.path.parent.name) for one in recordings([SAMPLES]) if one.path.parent.name != "weekend"]
+    sent, rounds = 0, 0
+    while sent < records:
+        rounds += 1
+        for signal, body, folder in bodies:
+            template = _again(signal, body, f"{folder}{rounds}".encode(), now)
+            sent += template.spans
+            yield template
+
+
+def _again(signal: str, body: bytes, salt: bytes, now: int) -> Template:
+    """A recorded body as another run would have sent it."""
+    request = REQUESTS[signal].FromString(body)
+    shift = now - (1_795_357_000 + int.from_bytes(hashlib.blake2b(salt, digest_size=2).digest(), "little") % 3600) * _SECOND
+    count = 0
+    for outer in getattr(request, request.DESCRIPTOR.fields[0].name):
+        _renamed(outer.resource.attributes, salt)
+        _put(outer.resource.attributes, {"service.instance.id": salt.decode()})  # of a key said twice the first holds
+        for scope in getattr(outer, outer.DESCRIPTOR.fields_by_number[2].name):
+            for record in getattr(scope, scope.DESCRIPTOR.fields_by_number[2].name):
+                count += _moved(record, salt, shift)
+    return Template(np.frombuffer(request.SerializeToString(), np.uint8), count, (_NO_IDS, _NO_IDS), _NO_IDS, signal)
+
+
+def _renamed(attributes, salt: bytes) -> None:
+    """New provider ids, sessions and processes in the texts of some attributes."""
+    for attribute in attributes:
+        text = attribute.value.string_value
+        if text and _TEXT_ID.search(text):
+            attribute.value.string_value = _TEXT_ID.sub(lambda found: _salted(found, salt), text)
+
+
+def _salted(found: re.Match, salt: bytes) -> str:
+    """The same prefix, other digits."""
+    prefix, digits = found[1] or "", found[2] or found[4]
+    return prefix + hashlib.shake_128(salt + digits.encode()).hexdigest(16)
+
+
+def _moved(record, salt: bytes, shift: int) -> int:
+    """New ids and times for a span, a log record or the points of a metric; how many records it is."""
+    if record.DESCRIPTOR.name == "Metric":
+        points = getattr(record, record.WhichOneof("data")).data_points if record.WhichOneof("data") else []
+        for point in points:
+            _renamed(point.attributes, salt)
+            point.start_time_unix_nano, point.time_unix_nano = point.start_time_unix_nano + shift, point.time_unix_nano + shift
+        return len(points)
+    _renamed(record.attributes, salt)
+    for name in ("trace_id", "span_id", "parent_span_id"):
+        if old := getattr(record, name, b""):
+            setattr(record, name, hashlib.blake2b(salt + old, digest_size=len(old)).digest())
+    for name in ("start_time_unix_nano", "end_time_unix_nano", "time_unix_nano", "observed_time_unix_nano"):
+        if old := getattr(record, name, 0):
+            setattr(record, name, old + shift)
+    return 1
 
 
 class _Maker:

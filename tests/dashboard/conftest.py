@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import streamlit as st
+from bodies import PROTOBUF, chat, traces
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,11 @@ def send(url: str, sample: str, bodies: int | None = None, signal: str = "*") ->
             client.post(f"/v1/{body.stem.partition('-')[2]}", content=body.read_bytes()).raise_for_status()
 
 
+def post(url: str, body: bytes) -> None:
+    """One body of traces, over OTLP/HTTP."""
+    httpx.post(f"{url}/v1/traces", content=body, headers={"content-type": PROTOBUF}).raise_for_status()
+
+
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory) -> Iterator[str]:
     """A collector that has seen nothing and has no policies."""
@@ -67,6 +73,37 @@ def unlimited(tmp_path_factory) -> Iterator[str]:
     with collector(tmp_path_factory.mktemp("unlimited")) as url:
         send(url, "strands")
         send(url, "claude-code-basic-grpc", signal="logs")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def partial(tmp_path_factory) -> Iterator[str]:
+    """A collector with one sample, the agents of another whose calls nobody tells of, and a run that lost 20 tokens' worth of calls."""
+    trace, end = b"lossy trace id.x", {"ended_at": 1_795_000_000}
+    agent = chat(120, trace_id=trace, span_id=b"an agent", more={"gen_ai.operation.name": "invoke_agent"}, **end)
+    body = traces(agent, chat(100, trace_id=trace, parent_span_id=b"an agent", **end), run="lossy")
+    with collector(tmp_path_factory.mktemp("partial")) as url:
+        post(url, body)
+        send(url, "strands")
+        send(url, "crewai-only")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def blind(tmp_path_factory) -> Iterator[str]:
+    """A collector with nothing but agents whose calls nobody tells of."""
+    with collector(tmp_path_factory.mktemp("blind")) as url:
+        send(url, "crewai-only")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory) -> Iterator[str]:
+    """A collector with one call of which everything is known."""
+    known = {"gen_ai.request.model": "gpt-5-mini", "gen_ai.provider.name": "openai", "gen_ai.agent.name": "maker"}
+    body = traces(chat(100, 10, ended_at=1_795_000_000, more=known), loop="bump", more={"team.id": "mint"})
+    with collector(tmp_path_factory.mktemp("complete")) as url:
+        post(url, body)
         yield url
 
 

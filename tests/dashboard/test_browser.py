@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from dashboard import server
 
 CHROMIUM = shutil.which("chromium")
+expect.set_options(timeout=30_000)  # milliseconds; a browser, a dashboard and a collector share the cores of whoever runs this
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
 
@@ -109,6 +110,23 @@ def test_an_incident_leads_to_the_run_that_crossed(page):
     expect(incidents.locator("td").filter(has_text="bump-20261113T203600Z")).to_have_count(1)
     incidents.click(position={"x": 150, "y": 50})
     expect(page.get_by_role("heading", name="bump-20261113T203600Z")).to_be_visible()
+
+
+def test_an_alarm_above_the_total_leads_to_what_is_missing_and_what_to_do(page):
+    page.goto("/")
+    expect(page.get_by_text("not charged yet")).to_be_visible()
+    page.get_by_role("link", name="Data quality").last.click()
+    expect(page.get_by_role("heading", name="Data quality")).to_be_visible()
+    expect(page.get_by_text("have the client report it")).to_be_visible()
+    expect(marks(page, "2026-11-22, without usage: 1")).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+
+
+def test_a_run_shows_every_record_of_its_calls_and_which_of_them_counted(page):
+    page.goto("/runs?run=bump-20261113T203600Z")
+    expect(page.get_by_text("Every call and the records it was seen in")).to_be_visible()
+    records = page.get_by_test_id("stDataFrame").last
+    expect(records.locator("td").filter(has_text="counts").first).to_be_attached()
 
 
 def test_filters_stay_in_the_address(page):

@@ -146,3 +146,16 @@ def test_a_limit_in_tokens_draws_no_line_of_dollars():
 def test_times_carry_their_zone():
     chart = charts.cumulative(steps(step(0, "1")), crossings((NOON, "week", 100, "kill")))
     assert {frame.select(pl.selectors.datetime()).dtypes[0] for frame in frames(chart)} == {pl.Datetime("us", "UTC")}
+
+
+def test_calls_of_a_day_are_stacked_by_what_is_known_of_them():
+    rows = [("2026-11-14", 5, 1, 2), ("2026-11-16", 3, 0, 0)]
+    chart = charts.known_per_day(pl.DataFrame(rows, schema=["day", "calls", "unknown_calls", "unpriced_calls"], orient="row"))
+    assert sorted(drawn(chart).select("day", "state", "calls").rows()) == [
+        ("2026-11-14", "priced", 2),
+        ("2026-11-14", "without a price", 2),
+        ("2026-11-14", "without usage", 1),
+        ("2026-11-16", "priced", 3),
+    ]
+    assert "2026-11-14, without usage: 1" in drawn(chart)["says"]
+    assert days(chart)[-1] == "2026-11-16"

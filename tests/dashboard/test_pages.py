@@ -6,7 +6,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-PAGES = ("overview", "runs", "budgets")
+PAGES = ("overview", "runs", "budgets", "data_quality")
 CROSSED = "bump-20261113T203600Z"
 """The run of the weekend whose call crossed $4.00."""
 
@@ -24,6 +24,11 @@ def said(at) -> str:
 def figures(at) -> dict[str, tuple[str, str]]:
     """The key figures of a page with what stands beside them."""
     return {metric.label: (metric.value, unescaped(metric.delta)) for metric in at.metric}
+
+
+def badges(at) -> list[str]:
+    """Words of the badges of a page."""
+    return [unescaped(said) for markdown in at.markdown for said in re.findall(r":\w+-badge\[(?::material/\w+: )?(.*?)\]", markdown.value)]
 
 
 def report(url: str, name: str, **query) -> list[dict]:
@@ -141,7 +146,7 @@ def test_runs_are_listed_newest_first_and_an_unknown_cost_stays_unknown(filled, 
 def test_a_run_shows_what_it_did_what_it_cost_and_what_it_was_ordered(filled, visit):
     at = visit(filled, "runs", run=CROSSED)
     assert not at.exception
-    orders, steps = at.dataframe
+    orders, steps, records = at.dataframe
     assert column(orders, "action")[0] == ["stop"]
     assert "bump-week: nightly-dependency-bump reached 100 % of its limit" in said(at)
     costs = [cost for cost in column(steps, "Cost") if cost != "–"]
@@ -149,24 +154,35 @@ def test_a_run_shows_what_it_did_what_it_cost_and_what_it_was_ordered(filled, vi
     assert len(costs) == run["calls"]
     assert all(re.fullmatch(r"\$0\.\d+", cost) for cost in costs)
     assert column(steps, "Step")[:2] == ["invoke_agent bump-fixer", "\u2003chat claude-sonnet-4-5"]
-    assert column(steps, "Counted")[0] == "a sum over the calls below it, retries_exhausted"
+    assert column(steps, "Counted")[0] == "a sum over calls that count, retries_exhausted"
+    assert [cost for cost in column(records, "Cost") if cost] == costs
+    assert column(records, "Counts").count("yes") == run["calls"]
 
 
 def test_a_call_without_usage_has_unknown_tokens_and_cost(filled, visit):
     (run,) = (row["run"] for row in report(filled, "runs") if row["unknown_calls"])
     at = visit(filled, "runs", run=run)
     assert figures(at)["Cost, at least" if figures(at).get("Cost, at least") else "Cost"][1] == "1 call without usage"
-    (steps,) = at.dataframe
+    steps, records = at.dataframe
+    assert "no usage" in column(records, "Price")
     unknown = steps.value[steps.value["Cost"] == "unknown"]
     assert unknown["Input"].to_list() == unknown["Output"].to_list() == ["unknown"]
 
 
-def test_a_run_that_only_logs_tell_of_has_no_steps_and_costs_nothing_that_is_known(unlimited, visit):
-    (run,) = (row["run"] for row in report(unlimited, "runs") if row["steps"] == 0)
-    at = visit(unlimited, "runs", run=run)
+def test_a_run_that_only_logs_tell_of_has_no_spans_but_its_calls(unlimited, visit):
+    (run,) = (row for row in report(unlimited, "runs") if row["steps"] == 0)
+    at = visit(unlimited, "runs", run=run["run"])
     assert not at.exception
-    assert figures(at)["Cost"] == ("–", "no call is charged")
+    assert figures(at)["Calls"] == (f"{run['calls']}", "in 0 steps")
     assert "No span of this run was seen" in said(at)
+    steps, records = at.dataframe
+    assert len([cost for cost in column(steps, "Cost") if cost != "–"]) == run["calls"]
+    assert {text.split()[0] for text in column(records, "Record")} == {"log"}
+
+
+def test_a_run_is_found_by_its_trace(filled, visit):
+    trace = report(filled, "run_trace", run=CROSSED)[0]["trace_id"]
+    assert CROSSED in said(visit(filled, "runs", run=trace))
 
 
 def test_a_run_nobody_knows_is_named_as_it_stands_in_the_address(filled, visit):
@@ -191,3 +207,60 @@ def test_without_policies_the_page_says_where_they_go(unlimited, visit):
     at = visit(unlimited, "budgets")
     assert not at.exception
     assert "`policies/budgets.yaml`" in said(at)
+
+
+# Data quality
+
+
+def test_what_is_missing_from_the_total_is_an_alarm_above_it(partial, visit):
+    at = visit(partial)
+    assert badges(at) == ["1 service blind: no usage arrives", "20 tokens of lost calls"]
+    assert at.get("page_link")
+    assert figures(at)["Calls"][0] == "7"
+
+
+def test_a_run_that_lost_calls_says_so(partial, visit):
+    at = visit(partial, "runs", run="lossy")
+    assert "20 tokens of lost calls" in badges(at)
+    _, records = at.dataframe
+    assert column(records, "Call") == ["1", "none"]
+    assert column(records, "Beyond its calls") == ["", "20"]
+
+
+def test_a_total_from_which_nothing_is_missing_has_no_alarm(complete, visit):
+    assert badges(visit(complete)) == []
+
+
+def test_a_period_without_calls_still_says_who_is_blind(blind, visit):
+    at = visit(blind)
+    assert "No calls in this period" in said(at)
+    assert badges(at) == ["1 service blind: no usage arrives"]
+
+
+def test_findings_are_listed_severest_first_with_what_to_do(partial, visit):
+    at = visit(partial, "data_quality")
+    rows = report(partial, "data_quality")
+    kinds = list(dict.fromkeys(row["finding"] for row in rows))
+    assert kinds[:2] == ["blind", "remainder"]
+    assert [badge.lower() for badge in badges(at)] == [kind.replace("_", " ") for kind in kinds]
+    assert all(row["says"] in said(at) for row in rows)
+    assert sum(len(table.value) for table in at.dataframe) == len(rows)
+    assert figures(at)["Blind"] == ("1 service", "agents run, no usage arrives")
+
+
+def test_days_with_unknown_calls_are_drawn(filled, complete, visit):
+    assert [len(visit(url, "data_quality").get("vega_lite_chart")) for url in (filled, complete)] == [1, 0]
+
+
+def test_without_a_finding_the_page_says_that_all_is_well(complete, visit):
+    at = visit(complete, "data_quality")
+    assert not at.exception
+    assert [success.value for success in at.success] == ["Every call in this period has usage, a price and an owner, and nothing waits."]
+    assert figures(at)["Priced"] == ("100%", "1 of 1 calls")
+    assert not at.dataframe
+
+
+def test_a_period_without_calls_is_not_said_to_be_well(filled, visit):
+    at = visit(filled, "data_quality", period="Dates", dates=["2026-11-18", "2026-11-18"])
+    assert "No calls in this period" in said(at)
+    assert not at.success

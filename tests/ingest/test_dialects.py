@@ -1,22 +1,20 @@
-import pkgutil
+"""What every dialect reads, and the two conventions that many runtimes share."""
+
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 import pytest
-from bodies import SAMPLES, attributes, chat, traces
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from bodies import SAMPLES, any_value, attributes, chat, traces
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics
 from polars.testing import assert_frame_equal
 
-from analytics.model import BUCKETS, KINDS
-from ingest import dialects, wire
-from ingest.dialects import DIALECTS, translate
-from ingest.dialects.buckets import settle
+from analytics.model import BUCKETS
+from ingest import wire
+from ingest.dialects import translate
 
 USED = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
 KIND = "openinference.span.kind"
@@ -106,9 +104,58 @@ def test_a_count_that_is_no_number_is_unknown(count):
     assert row({**USED, "gen_ai.usage.input_tokens": count})["input_uncached_tokens"] is None
 
 
-def test_of_duplicates_the_first_is_taken():
-    said = [*attributes({"gen_ai.request.model": "first"}), *attributes({"gen_ai.request.model": "second"})]
-    assert rows(chat(attributes=said))[0]["model_requested"] == "first"
+@pytest.mark.parametrize(
+    ("values", "model"), [(("first", "second"), "first"), ((7, "text"), "text"), (("", "text"), "text"), (("", ""), None)]
+)
+def test_of_duplicates_the_first_text_is_taken(values, model):
+    said = [pair for value in values for pair in attributes({"gen_ai.request.model": value})]
+    assert rows(chat(attributes=said))[0]["model_requested"] == model
+
+
+def test_an_empty_text_says_nothing_and_hides_nothing():
+    assert row({"gen_ai.provider.name": "", "gen_ai.system": "mint"})["provider"] == "mint"
+
+
+@pytest.mark.parametrize(
+    ("said", "provider"),
+    [
+        ("strands-agents", None), ("LangChain", None), ("github", None), ("OpenAI", "openai"), ("openai.responses", "openai"),
+        ("vertex_ai", "gcp.vertex_ai"), ("google.generative-ai", "google.generative-ai"), ("gcp.gen_ai", "gcp.gen_ai"),
+    ],
+)  # fmt: skip
+def test_a_framework_is_no_provider(said, provider):
+    assert row({"gen_ai.system": said})["provider"] == provider
+
+
+@pytest.mark.parametrize(
+    ("name", "agent"),
+    [
+        ("invoke_agent maker", "maker"), ("maker.run", "maker"), ("maker._execute_core", "maker"), ("maker.agent", "maker"),
+        ("invoke_agent", None), ("agent run", None), ("maker", "maker"),
+    ],
+)  # fmt: skip
+def test_an_agent_without_a_name_is_called_what_its_span_is_called(name, agent):
+    assert row({"gen_ai.operation.name": "invoke_agent"}, name=name)["agent"] == agent
+
+
+def test_the_name_of_a_tool_may_say_its_server():
+    assert row({"gen_ai.tool.name": "mcp__git_hub__search"})["mcp_server"] == "git_hub"
+
+
+def test_a_cost_in_another_currency_is_none_in_dollars():
+    cost = {"gen_ai.usage.cost.amount": 0.5}
+    currencies = (None, "USD", "usd", "EUR")
+    found = [row({**cost, **({"gen_ai.usage.cost.currency": currency} if currency else {})})["reported_usd"] for currency in currencies]
+    assert [amount is not None for amount in found] == [True, True, True, False]
+
+
+def test_fetching_a_response_again_is_free():
+    assert row({**USED, "gen_ai.operation.name": "fetch_response"})["usage_role"] == "free"
+
+
+@pytest.mark.parametrize("key", ["gen_ai.user", "llm.user", "metadata.user_api_key_end_user_id", "litellm.end_user.id"])
+def test_a_customer_of_the_caller_is_no_user(key):
+    assert row({**USED, key: "customer"})["user"] is None
 
 
 @pytest.mark.parametrize(
@@ -125,8 +172,8 @@ def test_of_duplicates_the_first_is_taken():
         ({"gen_ai.operation.name": "juggle"}, "other"),
         ({"gen_ai.system": "mint"}, "other"),
         ({"gen_ai.request.model": "gold"}, "other"),
-        ({"gen_ai.request.model": "gold", "gen_ai.usage.input_tokens": 1}, "model"),
-        ({"gen_ai.response.model": "gold", "gen_ai.usage.output_tokens": 1}, "model"),
+        ({"gen_ai.request.model": "gold", "gen_ai.usage.input_tokens": 1}, "other"),
+        ({"gen_ai.operation.name": "juggle", "gen_ai.request.model": "gold", "gen_ai.usage.output_tokens": 1}, "other"),
         ({"gen_ai.usage.input_tokens": 1}, "other"),
         ({**USED, "gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "gold"}, "agent"),
     ],
@@ -172,6 +219,8 @@ OUTPUT = '{"id": "chatcmpl-1", "choices": [{"message": {"content": "{\\"id\\": \
         ({KIND: "LLM", "output.value": '{"type":"message","id":"msg_7"}'}, "msg_7"),
         ({KIND: "LLM", "output.value": '{"response":{"id":"resp_8"}}'}, "resp_8"),
         ({KIND: "LLM", "output.value": OUTPUT, "gen_ai.response.id": "named"}, "named"),
+        ({KIND: "LLM", "output.value": OUTPUT[:30]}, "chatcmpl-1"),
+        ({KIND: "LLM", "output.value": "{'id': 'msg_9', 'type': 'message'}"}, "msg_9"),
         ({KIND: "LLM", "input.value": OUTPUT}, None),
         ({KIND: "LLM", "input.value": OUTPUT, "output.value": '{"id": "call_3"}'}, None),
         ({KIND: "LLM", "output.value": "the id is chatcmpl-1"}, None),
@@ -191,6 +240,12 @@ def test_openinference_finds_the_response_id_in_what_a_model_answered(said, resp
         ({KIND: "CHAIN", "graph.node.name": "checker"}, "checker"),
         ({KIND: "CHAIN"}, None),
         ({KIND: "LLM"}, None),
+        ({KIND: "LLM", "metadata": '{"langgraph_node": "model", "lc_agent_name": "checker"}'}, "checker"),
+        ({KIND: "CHAIN", "metadata": '{"ls_integration": "langgraph", "thread_id": "t"}'}, "step"),
+        ({KIND: "CHAIN", "metadata": '{"ls_integration": "langgraph", "langgraph_node": "step"}'}, "step"),
+        ({KIND: "CHAIN", "metadata": '{"ls_integration": "langgraph", "langgraph_node": "elsewhere"}'}, None),
+        ({KIND: "CHAIN", "metadata": '{"ls_integration": "langchain_create_agent", "langgraph_node": "step"}'}, None),
+        ({KIND: "LLM", "metadata": '{"ls_integration": "langgraph"}'}, None),
     ],
 )
 def test_an_openinference_agent_is_named_by_its_span_where_nothing_else_names_it(said, agent):
@@ -235,8 +290,8 @@ def test_the_scope_is_the_runtime_and_the_resource_names_the_service():
     assert shown(row({}), "runtime", "service") == ("tests", "tests")
 
 
-def test_logs_and_points_are_no_steps():
-    said = attributes({**USED, "loopledger.loop": "bump"})
+def test_a_log_record_may_be_a_call_and_a_point_counts_something():
+    said = attributes({**USED, "loopledger.loop": "bump", "gen_ai.token.type": "input"})
     log = LogRecord(attributes=said, event_name="gen_ai.client.inference.operation.details")
     logs = ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[ScopeLogs(log_records=[log])])])
     point = Metric(name="gen_ai.client.token.usage", gauge=Gauge(data_points=[NumberDataPoint(attributes=said, as_int=3)]))
@@ -245,10 +300,28 @@ def test_logs_and_points_are_no_steps():
         translate(wire.decode([body.SerializeToString()], signal)).row(0, named=True)
         for body, signal in ((logs, "logs"), (metrics, "metrics"))
     ]
-    assert [shown(one, "name", "kind", "dialect", "loop") for one in found] == [
-        ("gen_ai.client.inference.operation.details", "other", "gen_ai", "bump"),
-        ("gen_ai.client.token.usage", "other", "gen_ai", "bump"),
+    assert [shown(one, "name", "kind", "dialect", "loop", "measure") for one in found] == [
+        ("gen_ai.client.inference.operation.details", "model", "gen_ai", "bump", None),
+        ("gen_ai.client.token.usage", "other", "gen_ai", "bump", "input"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ({"event_name": "field", "body": "body"}, "field"),
+        ({"body": "body.name"}, "body.name"),
+        ({"body": "A sentence about an event."}, None),
+        ({"event_name": "event src/place.rs:7", "body": "body"}, "body"),
+        ({"event_name": "event src/place.rs:7"}, "event src/place.rs:7"),
+        ({"attribute": "attribute", "event_name": "field", "body": "body"}, "attribute"),
+    ],
+)
+def test_a_log_record_is_named_by_attribute_field_or_body(said, name):
+    event = attributes({"event.name": said["attribute"]} if "attribute" in said else {})
+    log = LogRecord(attributes=event, event_name=said.get("event_name", ""), body=any_value(said.get("body")))
+    logs = ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[ScopeLogs(log_records=[log])])])
+    assert translate(wire.decode([logs.SerializeToString()], "logs"))["name"].to_list() == [name]
 
 
 @pytest.mark.parametrize("signal", wire.REQUESTS)
@@ -259,88 +332,3 @@ def test_a_record_is_read_the_same_whatever_is_beside_it(signal):
     together = translate(frames)
     order = pl.Series(frames.records["body"].to_numpy()).arg_sort()  # points come kind by kind, body by body within each
     assert_frame_equal(together[order], alone, check_row_order=signal != "metrics")
-
-
-# Buckets
-
-REPORTED = ("reported_input", "reported_output", "reported_total", "cache_read_tokens", "cache_write_total", "cache_write_5m_tokens",
-            "cache_write_1h_tokens", "reasoning_tokens")  # fmt: skip
-
-
-def settled(*reported: int | None, includes_cache: bool = True) -> tuple:
-    """(how, the seven buckets) of what was reported, in the order of REPORTED."""
-    said = pl.DataFrame([(*reported, *[None] * (len(REPORTED) - len(reported)))], dict.fromkeys(REPORTED, pl.Int64), orient="row")
-    said = said.with_columns(input_includes_cache=includes_cache, output=None, word=None)
-    return settle(said.lazy()).select("usage_settled", *BUCKETS).collect().row(0)
-
-
-@pytest.mark.parametrize(
-    ("reported", "expected"),
-    [
-        pytest.param((100, 20, None, 60, 30), ("exact", 10, 60, 30, None, None, 20, None), id="input includes the cache"),
-        pytest.param((100, 20, 120, 60, 30), ("exact", 10, 60, 30, None, None, 20, None), id="and the total agrees"),
-        pytest.param((100, 20, 210, 60, 30), ("derived", 100, 60, 30, None, None, 20, None), id="the total says it does not"),
-        pytest.param((10, 20, None, 60, 30), ("derived", 10, 60, 30, None, None, 20, None), id="too small to include it"),
-        pytest.param((10, 20, 30, 60, 30), ("derived", 10, 60, 30, None, None, 20, None), id="too small, whatever the total"),
-        pytest.param((90, 20, None, 60, 30), ("exact", 0, 60, 30, None, None, 20, None), id="all of it cached"),
-        pytest.param((100, 20, 777, 60, 30), ("exact", 10, 60, 30, None, None, 20, None), id="a total that fits nothing"),
-        pytest.param((100, 20, None, None, 30, 10, 5), ("exact", 70, None, 15, 10, 5, 20, None), id="lifetimes of some writes"),
-        pytest.param((100, 20, None, None, None, 10, 5), ("exact", 85, None, 0, 10, 5, 20, None), id="lifetimes alone"),
-        pytest.param((100, 20, None, None, None, None, 5), ("exact", 95, None, 0, None, 5, 20, None), id="one lifetime alone"),
-        pytest.param((100, 20, None, None, None, None, None, 20), ("exact", 100, None, None, None, None, 0, 20), id="all reasoning"),
-        pytest.param((100, 20, None, None, None, None, None, 30), ("exact", 100, None, None, None, None, 20, 30), id="reasoning apart"),
-        pytest.param((None, 20), ("exact", None, None, None, None, None, 20, None), id="output alone"),
-        pytest.param((100,), ("exact", 100, None, None, None, None, None, None), id="input alone"),
-        pytest.param((None, None, 120, 60), (None,) * 8, id="neither"),
-        pytest.param((0, 0), ("exact", 0, None, None, None, None, 0, None), id="nothing used is 0 and not unknown"),
-    ],
-)
-def test_reported_counts_become_disjoint_buckets(reported, expected):
-    assert settled(*reported) == expected
-
-
-def test_a_dialect_whose_input_leaves_the_cache_out():
-    assert settled(100, 20, None, 60, includes_cache=False) == ("exact", 100, 60, None, None, None, 20, None)
-    assert settled(100, 20, 120, 60, includes_cache=False) == ("exact", 40, 60, None, None, None, 20, None)
-
-
-COUNT = st.none() | st.integers(0, 20)
-
-
-@settings(max_examples=120)
-@given(st.integers(0, 40), st.integers(0, 40), st.none() | st.integers(0, 120), COUNT, COUNT, COUNT, COUNT, COUNT, st.booleans())
-@example(10, 0, None, None, None, None, 5, None, True)
-@example(10, 0, None, None, 1, 3, 3, None, True)
-def test_buckets_are_never_negative_and_sum_to_what_was_reported(put, got, total, read, write, short, long, thought, includes):
-    how, *found = settled(put, got, total, read, write, short, long, thought, includes_cache=includes)
-    assert min(bucket for bucket in found if bucket is not None) >= 0
-    cached = (read or 0) + max(write or 0, (short or 0) + (long or 0))
-    assert sum(bucket or 0 for bucket in found[:5]) in ({put} if cached == 0 else {put, put + cached})
-    assert sum(bucket or 0 for bucket in found[5:]) == (got if (thought or 0) <= got else got + thought)
-    assert how in ("exact", "derived")
-
-
-# Wiring
-
-
-def test_every_dialect_file_is_registered_and_plain_is_last():
-    files = {module.name for module in pkgutil.iter_modules(dialects.__path__)} - {"dialect", "buckets"}
-    assert {dialect.name for dialect in DIALECTS} == files
-    assert (DIALECTS[-1].name, [dialect.claims for dialect in DIALECTS].count("")) == ("plain", 1)
-
-
-def test_dialects_speak_the_vocabulary():
-    assert {kind for dialect in DIALECTS for kind in dialect.kinds.values()} <= set(KINDS)
-    assert all(word == word.lower() for dialect in DIALECTS for word in dialect.kinds)
-
-
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_no_key_means_two_things_in_a_dialect(dialect):
-    keys = [key for keys in dialect.fields.values() for key in keys]
-    assert len(keys) == len(set(keys))
-
-
-@pytest.mark.parametrize("dialect", DIALECTS[:-1], ids=lambda dialect: dialect.name)
-def test_every_dialect_is_spoken_in_a_sample(dialect):
-    bodies = (path.read_bytes() for path in sorted(SAMPLES.glob("*/*-traces.pb")) if path.parent.name != "weekend")
-    assert any(dialect.name in translate(wire.decode([body], "traces"))["dialect"].to_list() for body in bodies)

@@ -1,20 +1,7 @@
--- inventory: one row per loop seen in [$since, $until) UTC, null = no bound.
-with seen as (
-    select
-        coalesce(loop, 'unattributed') as loop,
-        any_value(team) as seen_team,
-        count(distinct run) as runs,
-        min(coalesce(started_at, ended_at)) as first_seen,
-        max(coalesce(ended_at, started_at)) as last_seen
-    from records
-    where tenant = $tenant
-      and signal = 'span'
-      and ($since::timestamp is null or coalesce(ended_at, started_at) >= $since)
-      and ($until::timestamp is null or coalesce(ended_at, started_at) < $until)
-    group by 1
-),
-standing as (
-    select coalesce(loop, 'unattributed') as loop, agent, model, sum(calls) as calls, sum(priced) as priced, sum(cost_usd) as cost_usd
+-- inventory: one row per loop seen in [$since, $until) UTC, null = no bound. `runs_seen` are the runs of that time, one row each.
+with standing as (
+    select coalesce(loop, 'unattributed') as loop, coalesce(run, 'unattributed') as run, team, agent, model, happened_at, sum(calls) as calls,
+        sum(priced) as priced, sum(cost_usd) as cost_usd
     from charges
     where tenant = $tenant
       and ($since::timestamp is null or happened_at >= $since)
@@ -31,8 +18,16 @@ charged as (
         case when sum(priced) > 0 then sum(cost_usd)::decimal(38, 9) end as cost_usd
     from standing
     group by loop
+),
+seen as (
+    select loop, any_value(team) as seen_team, count(distinct run) filter (where run <> 'unattributed') as runs, min(started_at) as first_seen, max(ended_at) as last_seen
+    from (
+        select loop, run, nullif(team, 'unattributed') as team, started_at, ended_at from runs_seen
+        union all
+        select loop, run, team, happened_at, happened_at from standing
+    )
+    group by loop
 )
--- A call may bill to a loop that another of its records named, outside the window.
-select loop, s.seen_team, coalesce(s.runs, 0) as runs, s.first_seen, s.last_seen, c.agents, c.models, coalesce(c.calls, 0) as calls, c.cost_usd
-from seen s
-full join charged c using (loop)
+select loop, seen_team, runs, first_seen, last_seen, agents, models, coalesce(calls, 0) as calls, cost_usd
+from seen
+left join charged using (loop)

@@ -1,5 +1,44 @@
 -- runs: one row per run, newest first. A run counts as running until its root span ends or for 15 minutes of $now without a record.
-with seen as (
+-- A record is of the run that its call is charged to, else of the one it names itself, else of the only one anybody names in its trace, else
+-- of what its resource or its trace makes it. $run_bit: of the column of_resource.
+with linked as (
+    select record_key, arg_max(call_id, commit_no) as call_id from links where tenant = $tenant group by record_key
+),
+newest as (
+    select call_id, max(version) as version from charges where tenant = $tenant group by call_id having sum(sign) = 1
+),
+standing as (
+    select c.* exclude (run), coalesce(c.run, 'unattributed') as run
+    from charges c
+    join newest using (call_id, version)
+    where c.tenant = $tenant and c.sign = 1
+),
+told as (
+    select l.record_key, s.run from linked l join standing s using (call_id)
+),
+of_trace as (
+    select trace_id, min(run) as run
+    from (
+        select r.trace_id, t.run from told t join records r using (record_key) where r.tenant = $tenant
+        union all
+        select trace_id, run
+        from records
+        where tenant = $tenant
+          and run is distinct from lower(hex(trace_id)) and coalesce(of_resource, 0) & $run_bit = 0
+          and record_key not in (select record_key from told)
+    )
+    where trace_id is not null
+    group by trace_id
+    having min(run) = max(run)
+),
+placed as (
+    select r.* exclude (run), coalesce(t.run, case when r.run is distinct from lower(hex(r.trace_id)) and coalesce(r.of_resource, 0) & $run_bit = 0 then r.run end, o.run, r.run) as run
+    from records r
+    left join told t using (record_key)
+    left join of_trace o using (trace_id)
+    where r.tenant = $tenant
+),
+seen as (
     select
         run,
         any_value(loop) as loop,
@@ -12,17 +51,16 @@ with seen as (
             signal = 'span' and parent_span_id is null and ended_at is not null
             and (kind in ('agent', 'chain', 'other') or run = lower(hex(trace_id)))
         ) as is_over
-    from records
-    where tenant = $tenant and run is not null
-      and ($only_run::varchar[] is null or list_contains($only_run, run))
+    from placed
+    where run is not null and ($only_run::varchar[] is null or list_contains($only_run, run))
     group by run
 ),
 charged as (
     select
         run,
-        arg_max(loop, 2 * version + sign) as loop,  -- the newest version says it, not what it corrects
-        arg_max(team, 2 * version + sign) as team,
-        arg_max("user", 2 * version + sign) as "user",
+        arg_max(loop, happened_at) as loop,
+        arg_max(team, happened_at) as team,
+        arg_max("user", happened_at) as "user",
         list(distinct agent order by agent) filter (where agent is not null) as agents,
         bool_or($only_model::varchar[] is null or list_contains($only_model, coalesce(model, 'unattributed'))) as has_model,
         bool_or($only_agent::varchar[] is null or list_contains($only_agent, coalesce(agent, 'unattributed'))) as has_agent,
@@ -38,9 +76,8 @@ charged as (
         )::bigint end as input_tokens,
         case when sum(usage_known) > 0 then sum(coalesce(output_text_tokens, 0) + coalesce(reasoning_tokens, 0))::bigint end as output_tokens,
         case when sum(priced) > 0 then sum(cost_usd)::decimal(38, 9) end as cost_usd
-    from charges
-    where tenant = $tenant
-      and ($only_run::varchar[] is null or list_contains($only_run, run))
+    from standing
+    where $only_run::varchar[] is null or list_contains($only_run, run)
     group by run
 )
 select

@@ -1,0 +1,2 @@
+-- Every tenant with records.
+select distinct tenant from records

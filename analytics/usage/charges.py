@@ -1,0 +1,92 @@
+"""Calls -> charges: signed rows, so that every report is a plain sum.
+
+What a call should be charged is a function of the records known now; `versions` turns the difference to what is charged already into rows,
+so that the order of arrival cannot matter.
+"""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from analytics.model import BUCKETS, MODEL_KINDS, TIME
+from analytics.usage.told import has_usage
+
+MEASURES = (*BUCKETS, "list_usd", "contracted_usd", "cost_usd", "quantity")
+COUNTERS = (
+    "calls", "unknown_calls", "unpriced_calls", "priced", "usage_known", "cache_read_known", "cache_write_known", "reasoning_known",
+)  # fmt: skip
+DIMENSIONS = (
+    "happened_at", "call_kind", "loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule", "provider",
+    "model", "model_served", "tool", "runtime", "unit", "price_set", "price_book", "basis", "unpriced_reason",
+)  # fmt: skip
+_OWNERSHIP = {"loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule"}
+_CHAIN = ("call_id", "version", "sign", "kind", "reason")
+
+
+def happened_at() -> pl.Expr:
+    """When a call was spent: its end, or its start while it is open."""
+    return pl.coalesce("ended_at", "started_at").cast(TIME)
+
+
+def charge_columns(priced: pl.LazyFrame) -> pl.LazyFrame:
+    """Merged, owned and priced calls -> the dimension, counter and measure columns of a charge."""
+    is_model = pl.col("kind").is_in(MODEL_KINDS)
+    known, cost = has_usage() | ~is_model, pl.col("cost_usd").is_not_null()
+    counters = {
+        "calls": pl.lit(True),
+        "unknown_calls": ~known,
+        "unpriced_calls": known & ~cost,
+        "priced": cost,
+        "usage_known": known & is_model,
+        "cache_read_known": pl.col("cache_read_tokens").is_not_null(),
+        "cache_write_known": pl.any_horizontal(pl.col(b).is_not_null() for b in BUCKETS if b.startswith("cache_write")),
+        "reasoning_known": pl.col("reasoning_tokens").is_not_null(),
+    }
+    return priced.select(
+        "call_id",
+        pl.col("kind").cast(pl.String).alias("call_kind"),
+        *(pl.col(name) for name in DIMENSIONS if name != "call_kind"),
+        *(expression.cast(pl.Int8).alias(name) for name, expression in counters.items()),
+        *(pl.col(name) for name in MEASURES),
+    )
+
+
+def versions(desired: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """Charge rows that turn `current` (each call's newest charge, with version and sign) into `desired`. Nothing changed: no row.
+
+    A call that is charged otherwise gets two rows, the exact negative of what stands and the new one; one that is no longer a call
+    only the negative. A chain that such a negative has closed may go on later.
+    """
+    columns = (*DIMENSIONS, *COUNTERS, *MEASURES)
+    if current.is_empty():
+        return _opened(desired.with_columns(last=pl.lit(0)))
+    last, current = current.select("call_id", last="version"), current.filter(pl.col("sign") == 1)
+    pairs = desired.join(current.select("call_id", *columns), on="call_id", suffix="_was")
+    same = pairs.filter(_unchanged(columns))
+    reattributed = pairs.filter(_unchanged(set(columns) - _OWNERSHIP))["call_id"]
+    superseded = current.join(same, on="call_id", how="anti").with_columns(
+        version=pl.col("version") + 1,
+        kind=pl.when(pl.col("call_id").is_in(reattributed.implode())).then(pl.lit("re-attribution")).otherwise(pl.lit("correction")),
+    )
+    replacing = superseded.select("call_id", "version", "kind", sign=pl.lit(1, pl.Int8), reason=pl.lit("later evidence"))
+    parts = [
+        _opened(desired.join(current, on="call_id", how="anti").join(last, on="call_id", how="left")),
+        _reversed(superseded).select(_CHAIN + columns),
+        desired.join(replacing, on="call_id").select(_CHAIN + columns),
+    ]
+    return pl.concat(parts)
+
+
+def _unchanged(columns: Collection[str]) -> pl.Expr:
+    return pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_was")) for name in columns)
+
+
+def _opened(desired: pl.DataFrame) -> pl.DataFrame:
+    version = (pl.col("last").fill_null(0) + 1).cast(pl.Int32)
+    chain = {"version": version, "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
+    return desired.lazy().with_columns(**chain).select(*_CHAIN, *DIMENSIONS, *COUNTERS, *MEASURES).collect()
+
+
+def _reversed(superseded: pl.DataFrame) -> pl.DataFrame:
+    negative = [(-pl.col(name)).alias(name) for name in (*COUNTERS, *MEASURES)]
+    return superseded.with_columns(*negative, sign=pl.lit(-1, pl.Int8), reason=pl.lit("superseded"))

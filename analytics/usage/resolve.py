@@ -1,0 +1,273 @@
+"""Records that may concern each other -> which are one call, which of them counts, and why. Pure: the same records, the same answer.
+
+Order: told apart by kind, joined by ids and nesting and as twins, then the sums above them. Everything is columnar but twins, echoes and
+the trees whose sums have no calls of their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from analytics import fingerprint
+from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE
+from analytics.usage import joins, sums
+from analytics.usage.merge import merge
+from analytics.usage.sums import Sums, Told
+from analytics.usage.told import comparable_output, has_usage, input_tokens
+from analytics.usage.tree import Tree
+from analytics.usage.twins import twins
+from analytics.usage.whose import flowing, held
+
+LINK = ("record_key", "call_id", "counts", "reason", "remainder_tokens", "agent", "role")
+
+_BY_RESPONSE, _BY_REQUEST, _BY_RECORD = np.uint64(1), np.uint64(4), np.uint64(2)
+_OF_CALL = (
+    "record_key", "signal", "content_hash", "attribute_count", "trace_id", "started_at", "ended_at", *FLOWING,
+    *(f"{name}_else" for name in OF_RESOURCE), "provider", "model_requested", "model_served", "response_id", "request_id", "process",
+    "tool", "mcp_server", "runtime", *BUCKETS, "usage_settled", "reasoning_apart", "reported_usd", "in_tokens", "out_tokens",
+)  # fmt: skip
+"""What is asked of the records of a call, whose kind comes with them."""
+_TOOLS = ("tool", "sandbox")
+_NOT_COUNTED = ("partial", "free")
+_WHY_NOT = {"partial": "a part that its runtime does not vouch for", "free": "nobody bills it"}
+_VERDICTS = {
+    sums.SUM: "a sum over calls that count",
+    sums.WAITS: "waits: no call below it yet",
+    sums.ONLY: "the only report of its usage",
+    sums.LESS_NESTED: "what no call below it reports",
+    sums.LIFETIME: "a total over the life of its agent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a set of records comes to."""
+
+    links: pl.DataFrame
+    """LINK, one row per record that is a call, says usage, or would have to."""
+    calls: pl.DataFrame
+    """One row per call, its facts merged, with `call_id` and `primary`."""
+    waiting: pl.Series
+    """Traces with usage that waits for calls below it."""
+
+
+def prepared(records: pl.DataFrame) -> pl.DataFrame:
+    """Records with the columns that the rules look at: totals, times, and fingerprints of ids and of who wrote them."""
+    start, end = pl.coalesce("started_at", "ended_at"), pl.coalesce("ended_at", "started_at")
+    keys = {"response_key": _text(records["response_id"]), "request_key": _text(records["request_id"]), "source": _sources(records)}
+    return records.with_columns(
+        in_tokens=input_tokens(),
+        out_tokens=comparable_output(),
+        from_us=start.to_physical().fill_null(0),
+        to_us=end.to_physical().fill_null(0),
+        **{name: pl.Series(values, dtype=pl.UInt64) for name, values in keys.items()},
+    )
+
+
+def _sources(records: pl.DataFrame) -> np.ndarray:
+    """Who wrote each record: the signal, the instrumentation scope and, for log records, the event."""
+    is_log = records["signal"] == "log"
+    names = records.select(pl.when(is_log).then("name")).to_series() if is_log.any() else records["signal"]
+    return fingerprint.combine(*map(_text, (records["signal"], records["runtime"], names)))
+
+
+def _text(values: pl.Series) -> np.ndarray:
+    """Fingerprints, 0 for null."""
+    return fingerprint.of_text(values.to_arrow()) if values.null_count() < len(values) else np.zeros(len(values), np.uint64)
+
+
+def resolve(records: pl.DataFrame, priced_tools: pl.Expr, counted: pl.Series, settled: pl.Series) -> Resolved:
+    """Resolves `prepared` spans and log records; every record that may concern one of them must be among them.
+
+    `counted` are keys of sums that counted before, `settled` traces whose sums need not wait for more.
+    """
+    tree = Tree.of(records)
+    nodes = flowing(records, tree)
+    said = nodes.select(has_usage()).to_series().to_numpy()
+    is_call, is_sum = _told_apart(nodes, tree, said, priced_tools)
+    pairs, is_outer = joins.nested(nodes, tree, is_call, said)
+    is_call, is_sum = is_call & ~is_outer, is_sum | is_outer
+    label = _joined(nodes, tree, is_call, said, pairs)
+    told = _told(nodes, tree, is_call, is_sum, said, label, _may_count(nodes, counted, settled))
+    verdicts = sums.settle(told, _suspects(told, nodes["signal"] == "span"))
+    return _resolved(nodes, tree, told, label, verdicts)
+
+
+def _told_apart(nodes: pl.DataFrame, tree: Tree, said: np.ndarray, priced_tools: pl.Expr) -> tuple[np.ndarray, np.ndarray]:
+    """Which nodes are calls, and which say usage without being one."""
+    role, is_span = pl.col("usage_role"), pl.col("signal") == "span"
+    counts = ~role.is_in(_NOT_COUNTED).fill_null(False)
+    own = counts & (role.is_null() | (role == "echo"))
+    has_model = pl.coalesce("model_requested", "model_served").is_not_null()
+    masks = nodes.select(
+        model=pl.col("kind").is_in(MODEL_KINDS) & own & (pl.lit(pl.Series(said)) | (is_span & ~pl.col("failed").fill_null(False))),
+        presumed=is_span & (pl.col("kind") == "other") & pl.lit(pl.Series(said)) & has_model & role.is_null(),
+        tool=pl.col("kind").is_in(_TOOLS) & priced_tools & (is_span | pl.col("tool_call_id").is_not_null()),
+        may_sum=is_span & counts,
+    )
+    model, presumed, tool, may_sum = (masks[name].to_numpy() for name in masks.columns)
+    if presumed.any():
+        above_calls = np.zeros(tree.count + 1, bool)
+        above_calls[tree.nearest(presumed)[(model & said) | presumed]] = True
+        presumed = presumed & ~above_calls[:-1]
+    is_call = model | tool | presumed
+    return is_call, said & ~is_call & may_sum
+
+
+def _joined(nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, said: np.ndarray, nested: list[joins.Pairs]) -> np.ndarray:
+    pairs = [*nested, *(joins.same_id(nodes, is_call, name) for name in ("response_id", "request_id"))]
+    pairs += joins.tools(nodes, tree, is_call & nodes["kind"].is_in(_TOOLS).to_numpy())
+    pairs.append(joins.echoes(nodes, tree, is_call, said))
+    label = joins.components(tree.count, [pair for pair in pairs if len(pair[0])])
+    found = twins(nodes, label, is_call, said, nodes["source"].to_numpy())
+    return label if not len(found[0]) else joins.components(tree.count, [*pairs, found])
+
+
+def _suspects(told: Told, is_span: pl.Series) -> np.ndarray:
+    """Calls with usage that lie above other calls."""
+    suspects = np.zeros(told.tree.count + 1, bool)
+    if not told.tree.is_flat:
+        calls = (told.call >= 0) & told.has_usage & is_span.to_numpy()
+        above = told.tree.nearest(calls)
+        other = calls & (np.append(told.call, -1)[above] != told.call)
+        suspects[above[other]] = True
+    return suspects[:-1]
+
+
+def _may_count(nodes: pl.DataFrame, counted: pl.Series, settled: pl.Series) -> np.ndarray:
+    """Sums whose run is over, so that no call can come that they would sum up."""
+    over = nodes.filter(pl.col("signal") == "span", pl.col("parent_span_id").is_null(), pl.col("ended_at").is_not_null())["trace_id"]
+    traces = pl.concat([over, settled]).unique().implode()
+    return (
+        nodes.select(pl.col("trace_id").is_in(traces) | pl.col("record_key").is_in(counted.implode()))
+        .to_series()
+        .fill_null(False)
+        .to_numpy()
+    )
+
+
+def _told(
+    nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, is_sum: np.ndarray, said: np.ndarray, label: np.ndarray, may_count: np.ndarray
+) -> Told:
+    """Calls and sums with the tokens of whole calls: a silent record of a call that another one tells about is not silent."""
+    finest = nodes.select(finest=pl.sum_horizontal(pl.col(name).is_not_null() for name in BUCKETS)).to_series().to_numpy()
+    tokens = nodes.select("in_tokens", "out_tokens").to_numpy()
+    speaks = label.copy()
+    if (label != np.arange(tree.count)).any():
+        order = np.lexsort((np.arange(tree.count), finest))  # the last write of a call is its finest record
+        speaker = np.arange(tree.count)
+        speaker[label[order]] = order
+        speaks = speaker[label]
+    return Told(
+        tree=tree, call=np.where(is_call, label, -1), is_sum=is_sum, is_agent=(nodes["kind"] == "agent").to_numpy(),
+        has_usage=said[speaks], tokens=tokens[speaks], roles=nodes["usage_role"].to_list() if is_sum.any() else [],
+        may_count=may_count, buckets=nodes.select(BUCKETS),
+    )  # fmt: skip
+
+
+def _resolved(nodes: pl.DataFrame, tree: Tree, told: Told, label: np.ndarray, verdicts: Sums) -> Resolved:
+    counting = np.isin(verdicts.verdict, (sums.ONLY, sums.LESS_NESTED))
+    no_calls = np.isin(np.arange(tree.count), list(verdicts.no_calls)) if verdicts.no_calls else np.zeros(tree.count, bool)
+    inside = np.isin(told.call, list(verdicts.inside)) if verdicts.inside else np.zeros(tree.count, bool)
+    is_member = ((told.call >= 0) & ~no_calls & ~inside) | counting
+    kind = pl.when(pl.Series(counting) | (pl.col("kind") == "other")).then(pl.lit("model")).otherwise("kind")
+    wanted = nodes.select(*_OF_CALL, kind=kind).with_columns(_model(nodes, tree), call=pl.Series(label), depth=pl.Series(tree.depth))
+    members = wanted.filter(is_member) if not is_member.all() else wanted
+    if verdicts.less:
+        members = _less(members, nodes, verdicts)
+    call_ids = _call_ids(nodes, label, told.call >= 0)
+    merged = merge(held(members, nodes))
+    calls = merged.with_columns(call_id=call_ids.gather(merged["call"]))
+    listed = (told.call >= 0) | told.is_sum | nodes["usage_role"].is_in(_NOT_COUNTED).fill_null(False).to_numpy()
+    return Resolved(
+        _links(nodes, listed, calls, call_ids, verdicts, inside & (told.call >= 0)),
+        calls.drop("call", "depth", "in_tokens", "out_tokens"),
+        nodes["trace_id"].filter(pl.Series(verdicts.verdict == sums.WAITS)).unique(),
+    )
+
+
+def _model(nodes: pl.DataFrame, tree: Tree) -> pl.Series:
+    """The requested model; a record that names none at all is of the model that the nearest span above it asks for."""
+    own = nodes["model_requested"]
+    nameless = nodes["model_served"].is_null() & own.is_null() & nodes["in_tokens"].cast(pl.Boolean)
+    if tree.is_flat or not nameless.any():
+        return own
+    return pl.select(pl.when(nameless).then(tree.inherited(own)).otherwise(own).alias("model_requested")).to_series()
+
+
+def _less(members: pl.DataFrame, nodes: pl.DataFrame, verdicts: Sums) -> pl.DataFrame:
+    """What counts of sums that count less the calls below them."""
+    rows = [{"record_key": nodes["record_key"][row], **left} for row, left in verdicts.less.items()]
+    return members.update(
+        pl.DataFrame(rows, schema={"record_key": pl.UInt64, **dict.fromkeys(BUCKETS, pl.Int64)}), on="record_key", include_nulls=True
+    )
+
+
+def _call_ids(nodes: pl.DataFrame, label: np.ndarray, is_call: np.ndarray) -> pl.Series:
+    """The id of each node's call: of the strongest id any of its records has, and of its earliest record."""
+    keys = nodes["record_key"].to_numpy()
+    identity = fingerprint.combine(np.full(len(keys), _BY_RECORD), keys)
+    for column, kind in (("request_key", _BY_REQUEST), ("response_key", _BY_RESPONSE)):
+        said = nodes[column].to_numpy()
+        named = np.flatnonzero((said != 0) & is_call)
+        identity[named] = fingerprint.combine(np.full(len(named), kind), said[named])
+    anchor, shared = keys.copy(), np.bincount(label, minlength=len(label))[label] > 1
+    if shared.any():
+        identity[shared], anchor[shared] = _of_group(nodes.filter(pl.Series(shared)), label[shared], identity[shared])
+    return pl.Series("call_id", fingerprint.combine(identity, anchor), pl.UInt64)
+
+
+def _of_group(nodes: pl.DataFrame, label: np.ndarray, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The identity and the earliest record of each node's call."""
+    strength = pl.when(pl.col("response_id").is_not_null()).then(0).when(pl.col("request_id").is_not_null()).then(1).otherwise(2)
+    frame = nodes.select("record_key", "from_us", strength=strength).with_columns(label=label, identity=identity)
+    earliest = frame.sort("from_us", "record_key").group_by("label").agg(anchor=pl.col("record_key").first())
+    strongest = frame.sort("strength", "identity").group_by("label").agg(best=pl.col("identity").first(), of=pl.col("strength").first())
+    group = frame.select("label").join(earliest.join(strongest, on="label"), on="label", how="left", maintain_order="left")
+    anchor = group["anchor"].to_numpy()
+    own = fingerprint.combine(np.full(len(label), _BY_RECORD), anchor)
+    return np.where(group["of"].to_numpy() == 2, own, group["best"].to_numpy()), anchor
+
+
+def _links(
+    nodes: pl.DataFrame, listed: np.ndarray, calls: pl.DataFrame, call_ids: pl.Series, verdicts: Sums, inside: np.ndarray
+) -> pl.DataFrame:
+    remainder = pl.when(pl.Series(verdicts.remainder) > 0).then(pl.Series(verdicts.remainder))
+    verdict = pl.Series([_VERDICTS.get(word) for word in verdicts.verdict] if verdicts.verdict.any() else [None], dtype=pl.String)
+    rows = nodes.select(
+        "record_key", "agent", "role", "response_id", "request_id", "usage_role", "kind", "signal",
+        remainder_tokens=remainder, verdict=verdict if len(verdict) == nodes.height else pl.lit(None, pl.String),
+        inside=pl.Series(inside),
+    )  # fmt: skip
+    rows = rows.hstack([call_ids]).filter(listed)
+    primary = calls.select("call_id", "primary", first_response="response_id", first_request="request_id")
+    linked = (
+        rows.lazy()
+        .join(primary.lazy(), on="call_id", how="left", maintain_order="left")
+        .with_columns(counts=(pl.col("record_key") == pl.col("primary")).fill_null(False))
+    )
+    return linked.with_columns(reason=_reason()).select(LINK).collect()
+
+
+def _reason() -> pl.Expr:
+    """Why a record counts, or why not."""
+    return (
+        pl.when(pl.col("verdict").is_not_null())
+        .then("verdict")
+        .when("inside")
+        .then(pl.lit("its usage is in the sum around it"))
+        .when(pl.col("usage_role").is_in(_NOT_COUNTED))
+        .then(pl.col("usage_role").replace_strict(_WHY_NOT, default=None))
+        .when("counts")
+        .then(pl.lit("counts"))
+        .when(pl.col("response_id") == pl.col("first_response"))
+        .then(pl.lit("same response id"))
+        .when(pl.col("request_id") == pl.col("first_request"))
+        .then(pl.lit("same request id"))
+        .when(pl.col("usage_role") == "echo")
+        .then(pl.lit("a later report of the same call"))
+        .when(pl.col("signal") == "log")
+        .then(pl.lit("the log record of the same call"))
+        .otherwise(pl.lit("the same call, seen by another instrumentation"))
+    )
