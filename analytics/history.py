@@ -101,7 +101,8 @@ class History:
             "response_id", "request_id", "in_tokens", "out_tokens", said=has_usage(), of_process=pl.col("process").fill_null("")
         )
         params = {"from_us": calls["from_us"].min() - _NEAR_US, "to_us": calls["to_us"].max() + _NEAR_US}
-        return best_revisions(self._query("queries/concerning", wanted, commits, **params))
+        concerning = self._query("queries/concerning", wanted, commits, **params)
+        return self.records(concerning["record_key"].unique())  # an outdated revision may concern them where the standing one does not
 
     def _held(self, query: str, index: Index, fingerprints: np.ndarray, wanted: pl.DataFrame) -> pl.DataFrame:
         found, commits = index.lookup(fingerprints)

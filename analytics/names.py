@@ -70,7 +70,7 @@ def names_of(records: pl.DataFrame, sources: Sources) -> Names:
 def may_be_call() -> pl.Expr:
     """Model calls, log records of them, and spans that may be presumed to be one."""
     is_model = pl.col("kind").is_in(MODEL_KINDS) & ((pl.col("signal") == "span") | has_usage())
-    return is_model | ((pl.col("kind") == "other") & (pl.col("signal") == "span") & has_usage())
+    return is_model | ((pl.col("kind") == "other") & has_usage())
 
 
 def _ids(values: pl.Series, kind: np.uint64) -> np.ndarray:

@@ -103,7 +103,7 @@ def _summary(run: str, rows: pl.DataFrame) -> str:
     calls = rows.filter(pl.col("call").is_not_null()).unique("entry")
     missing, loose = calls["cost_usd"].null_count(), rows["call"].null_count()
     known = f"{'at least ' if missing else ''}{calls['cost_usd'].sum():f} USD" if missing < calls.height else "no known cost"
-    more = f"; {_counted(loose, 'more record')} of no call that say usage" if loose else ""
+    more = f"; {_counted(loose, 'more record')} with usage and of no call" if loose else ""
     return f"{run}: {_counted(calls.height, 'call')} in {_counted(rows.height - loose, 'record')}, {known}{more}"
 
 

@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 SAMPLES = Path(__file__).parents[1] / "sample_traces"
 REQUESTS = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest, "metrics": ExportMetricsServiceRequest}
-_LEVELS = {
+LEVELS = {
     "traces": ("resource_spans", "scope_spans", "spans"),
     "logs": ("resource_logs", "scope_logs", "log_records"),
     "metrics": ("resource_metrics", "scope_metrics", "metrics"),
@@ -60,7 +60,7 @@ def traces(*spans: Span, run: str | None = None, loop: str | None = None, more: 
 
 def split(body: bytes, signal: str) -> Iterator[bytes]:
     """One request for each span, log record or point of a request, in order."""
-    request, (outer, inner, leaf) = REQUESTS[signal].FromString(body), _LEVELS[signal]
+    request, (outer, inner, leaf) = REQUESTS[signal].FromString(body), LEVELS[signal]
     for resource in getattr(request, outer):
         for scope in getattr(resource, inner):
             for record in getattr(scope, leaf):
@@ -69,7 +69,7 @@ def split(body: bytes, signal: str) -> Iterator[bytes]:
 
 
 def _request(signal: str, resource: Message, scope: Message, record: Message) -> Message:
-    outer, inner, leaf = _LEVELS[signal]
+    outer, inner, leaf = LEVELS[signal]
     request = REQUESTS[signal]()
     new_resource = getattr(request, outer).add(resource=resource.resource, schema_url=resource.schema_url)
     new_scope = getattr(new_resource, inner).add(scope=scope.scope, schema_url=scope.schema_url)

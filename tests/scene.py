@@ -133,7 +133,8 @@ class Scene:
     def metric(
         self, name: str, amount: int, said: Said, *, since: int, temporality: int = DELTA, scope: str = "acme", histogram: bool = True
     ):
-        """A point of a metric, collected now."""
+        """A point of a metric, collected now: some microseconds after the point before, as in recordings."""
+        self.now += self.chance.randrange(1, 9) * 1000
         place = {"attributes": attributes(said), "start_time_unix_nano": since, "time_unix_nano": self.now}
         metric = Metric(name=name)
         if histogram:

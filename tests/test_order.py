@@ -77,6 +77,7 @@ def opened_at(data: Path):
 
 
 def books(service: Service) -> Books:
+    service.pipeline.settle(everything=True)
     spend = ask(service, "spend", *BY)
     rows = [row for row in service.control.all_incidents() if row["state"] == "open"]
     left_out = ("detected_at", "state")

@@ -18,7 +18,7 @@ from ingest.clock import Replay
 from ingest.pipeline import Request
 from ingest.service import Service, opened
 
-EXAMPLES = int(os.environ.get("LOOPLEDGER_TRAP_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("LOOPLEDGER_TRAP_EXAMPLES", "2"))
 SEEDED = settings(max_examples=EXAMPLES, phases=(Phase.generate,))  # a smaller seed makes no smaller run
 BUCKETS = ("input", "output", "cache_read", "reasoning")
 TENANTS = (f"tenant {number}" for number in count())

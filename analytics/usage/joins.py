@@ -69,7 +69,7 @@ def nested(nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, has_usage: np.n
     is_outer = np.zeros(len(is_call), bool)
     if tree.is_flat:
         return [], is_outer
-    boundary = nodes["kind"].is_in(_BOUNDARIES).to_numpy()
+    boundary = nodes["kind"].is_in(BOUNDARIES).to_numpy()
     outer_of = tree.nearest(is_call | boundary)
     requests = is_call & ~boundary
     inside = requests & np.append(requests, False)[outer_of] & (outer_of != np.arange(len(is_call)))
@@ -123,5 +123,5 @@ def echoes(nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, has_usage: np.n
     return tuple(np.array(pairs, np.int64).reshape(-1, 2).T)
 
 
-_BOUNDARIES = ("agent", "tool", "sandbox")
+BOUNDARIES = ("agent", "tool", "sandbox")
 _NONE: Pairs = (np.empty(0, np.int64), np.empty(0, np.int64))

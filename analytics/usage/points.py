@@ -19,10 +19,12 @@ from analytics.usage.whose import flowing, held
 
 _NEAR = timedelta(hours=1)
 """A call so near to the interval of a point is what the point counts."""
+_TOGETHER = timedelta(milliseconds=100)
+"""Points of one export may be some microseconds apart."""
 _BY_POINT = np.uint64(8)
 _FAMILY = r"[._](input|output|cache_read|cache_write|cache|reasoning)([._].*)?$"
 _DATE = r"[-@](\d{4}-?\d{2}-?\d{2}|latest)$"
-_UNIT = ["process", "session", "agent", "model", "family", "ended_at"]
+_UNIT = ["process", "session", "agent", "model", "family", "export"]
 _TOKENS = ["process", "session", "model"]
 
 
@@ -50,8 +52,8 @@ def meter(points: pl.DataFrame, calls: pl.DataFrame) -> Metered:
     """`points` are all usage points of some processes, `calls` all calls of theirs: process, session, the model's names, from, to,
     in_tokens, out_tokens."""
     nodes = flowing(points, Tree.of(points))
-    whole = held(nodes, nodes)
-    units = _units(_increments(whole))
+    whole = _increments(held(nodes, nodes))
+    units = _units(whole)
     told = _covered(_finest(units), calls.with_columns(model=model_name()))
     counting = told.filter("is_finest", ~pl.col("is_covered"), pl.col("total") > 0)
     return Metered(_links(whole, told), _calls(whole, counting))
@@ -64,9 +66,11 @@ def _increments(points: pl.DataFrame) -> pl.DataFrame:
     grows = pl.col("is_cumulative").fill_null(True) & same_start & (before <= pl.col("amount"))
     in_order = points.sort("series_key", "ended_at", "started_at", "record_key")
     family = pl.col("name").str.replace(_FAMILY, "")
-    return in_order.with_columns(
+    grown = in_order.with_columns(
         delta=pl.when(grows).then(pl.col("amount") - before).otherwise("amount"), family=family, model=model_name()
     )
+    later = (pl.col("ended_at").diff().over(_UNIT[:-1]) > _TOGETHER).fill_null(True)
+    return grown.sort("ended_at", maintain_order=True).with_columns(export=later.cum_sum().over(_UNIT[:-1]))
 
 
 def _units(points: pl.DataFrame) -> pl.DataFrame:
@@ -74,7 +78,9 @@ def _units(points: pl.DataFrame) -> pl.DataFrame:
     said = {name: pl.col("delta").filter(pl.col("measure") == name).sum() for name in _SAID}
     known = {f"has_{name}": (pl.col("measure") == name).any() for name in _SAID}
     start, count = pl.col("started_at").min().alias("from"), pl.col("measure").n_unique().alias("measures")
-    units = points.group_by(_UNIT, maintain_order=True).agg(start, count, pl.col("record_key").min().alias("primary"), **said, **known)
+    units = points.group_by(_UNIT, maintain_order=True).agg(
+        start, pl.col("ended_at").max(), count, pl.col("record_key").min().alias("primary"), **said, **known
+    )
     parts = {name: pl.when(f"has_{name}").then(pl.col(name)) for name in _SAID}
     cached = parts["cache_read"].fill_null(0) + parts["cache_write"].fill_null(0)
     uncached = pl.coalesce(parts["input_uncached"], (parts["input"] - cached).clip(0))
@@ -140,7 +146,7 @@ def _call_id(keys: pl.Series) -> pl.Series:
 
 
 def _links(points: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
-    of_unit = points.with_columns(family=pl.col("name").str.replace(_FAMILY, ""), model=model_name()).join(
+    of_unit = points.join(
         units.select(*_UNIT, "primary", "is_finest", "is_covered", "total", "remainder"),
         on=_UNIT,
         how="left",

@@ -102,7 +102,7 @@ def _told_apart(nodes: pl.DataFrame, tree: Tree, said: np.ndarray, priced_tools:
     has_model = pl.coalesce("model_requested", "model_served").is_not_null()
     masks = nodes.select(
         model=pl.col("kind").is_in(MODEL_KINDS) & own & (pl.lit(pl.Series(said)) | (is_span & ~pl.col("failed").fill_null(False))),
-        presumed=is_span & (pl.col("kind") == "other") & pl.lit(pl.Series(said)) & has_model & role.is_null(),
+        presumed=(pl.col("kind") == "other") & pl.lit(pl.Series(said)) & has_model & role.is_null(),
         tool=pl.col("kind").is_in(_TOOLS) & priced_tools & (is_span | pl.col("tool_call_id").is_not_null()),
         may_sum=is_span & counts,
     )
@@ -132,6 +132,7 @@ def _suspects(told: Told, is_span: pl.Series) -> np.ndarray:
         above = told.tree.nearest(calls)
         other = calls & (np.append(told.call, -1)[above] != told.call)
         suspects[above[other]] = True
+        suspects[:-1] |= told.is_presumed & (told.tree.above < told.tree.count)
     return suspects[:-1]
 
 
@@ -161,6 +162,7 @@ def _told(
         speaks = speaker[label]
     return Told(
         tree=tree, call=np.where(is_call, label, -1), is_sum=is_sum, is_agent=(nodes["kind"] == "agent").to_numpy(),
+        is_boundary=nodes["kind"].is_in(joins.BOUNDARIES).to_numpy(), is_presumed=is_call & (nodes["kind"] == "other").to_numpy(),
         has_usage=said[speaks], tokens=tokens[speaks], roles=nodes["usage_role"].to_list() if is_sum.any() else [],
         may_count=may_count, buckets=nodes.select(BUCKETS),
     )  # fmt: skip

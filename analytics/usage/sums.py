@@ -42,6 +42,10 @@ class Told:
     """Number of its call for each node, -1 for none."""
     is_sum: np.ndarray
     is_agent: np.ndarray
+    is_boundary: np.ndarray
+    """Agents and tools: usage below one is not that of a call above it."""
+    is_presumed: np.ndarray
+    """Calls that only their usage and their model make one."""
     has_usage: np.ndarray
     tokens: np.ndarray
     """Input and output of each call or sum by node, columns in and out."""
@@ -172,7 +176,8 @@ class _Walk:
         below = [
             node for call, node in self._below(row, across_agents=True).items() if self.told.has_usage[node] and call != self.told.call[row]
         ]
-        if below and (self.tokens[below].sum(axis=0) == self.tokens[row]).all():
+        says_the_same = below and (self.tokens[below].sum(axis=0) == self.tokens[row]).all()
+        if says_the_same or (self.told.is_presumed[row] and self._repeats_siblings(row, least=2)):
             self.sums.no_calls.add(row)
             self.sums.verdict[row] = SUM
 
@@ -189,7 +194,7 @@ class _Walk:
 
     def _alone(self, row: int, silent: dict[int, int]) -> None:
         """Nothing below says anything: this is the only report, unless a sum beside it says the same."""
-        if self._repeats_siblings(row):
+        if self._is_within_a_call(row) or self._repeats_siblings(row):
             self.sums.verdict[row] = SUM
         elif self.told.may_count[row]:
             self.sums.verdict[row] = ONLY
@@ -198,18 +203,29 @@ class _Walk:
         else:
             self.sums.verdict[row] = WAITS
 
-    def _repeats_siblings(self, row: int) -> bool:
-        """Whether the calls elsewhere below its parent add up to exactly this."""
+    def _is_within_a_call(self, row: int) -> bool:
+        """Whether it is a part of a call that says its usage itself."""
+        above = int(self.told.tree.above[row])
+        while above < self.told.tree.count and not self.told.is_boundary[above]:
+            if self.told.call[above] >= 0 and self.told.has_usage[above] and above not in self.sums.no_calls:
+                return True
+            above = int(self.told.tree.above[above])
+        return False
+
+    def _repeats_siblings(self, row: int, least: int = 1) -> bool:
+        """Whether the calls elsewhere below its parent, that many at least, add up to exactly this."""
         parent = int(self.told.tree.above[row])
         if parent == self.told.tree.count:
             return False
-        calls = (node for call, node in self._below(parent, across_agents=True).items() if call >= 0)
+        own = self.told.call[row]
+        calls = (node for call, node in self._below(parent, across_agents=True).items() if call >= 0 and call != own)
         beside = [node for node in calls if self.told.has_usage[node]]
-        return bool(beside) and bool((self.tokens[beside].sum(axis=0) == self.tokens[row]).all())
+        return len(beside) >= least and bool((self.tokens[beside].sum(axis=0) == self.tokens[row]).all())
 
     def _over(self, row: int, known: dict[int, int]) -> None:
         rest = self.tokens[row] - self.tokens[list(known.values())].sum(axis=0)
-        own = {call for call, node in self._below(row, across_agents=False).items() if self.told.has_usage[node]}
+        near = self._below(row, across_agents=False)
+        own = {call for call, node in near.items() if self.told.has_usage[node] and not self.told.is_agent[node]}
         if own or (rest < 0).any() or not rest.any():
             self.sums.verdict[row] = SUM
             self.sums.remainder[row] = int(np.maximum(rest, 0).sum())

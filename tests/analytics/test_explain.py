@@ -185,6 +185,20 @@ def test_a_run_answers_to_its_trace_and_its_session(opened, report, name):
     assert ask(desk, report, name).rows() == ask(desk, report, "night").rows() != []
 
 
+def test_log_records_outside_of_any_trace_are_of_the_run_that_has_their_session(opened):
+    desk = opened()
+    chat = {"run": "chat", "session": "chat", "trace_id": None}
+    desk.post(
+        span("root", **UNNAMED),
+        call("a", 3, parent="root", session="chat", request_id="q", **UNNAMED),
+        log("told", 3, request_id="q", **chat),
+        log("silent", None, kind="other", **chat),
+    )
+    assert runs(desk) == {trace_hex("trace"): [2, 1, 3]}
+    for name in ("chat", trace_hex("trace")):
+        assert set(ask(desk, "explain", name)["name"]) == {"a", "told"}
+
+
 def test_runs_of_one_trace_keep_apart_and_share_what_nobody_claims(opened):
     desk = opened()
     desk.post(

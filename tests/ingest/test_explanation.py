@@ -84,7 +84,7 @@ def test_a_session_is_a_name_of_its_run(data, explained):
 
 def test_the_table_names_each_call_its_price_and_its_records(data):
     lines = command("explain", TRACE, "--data", data).splitlines()
-    assert lines[0] == f"{TRACE}: {CALLS} calls in 14 records, 0.112228600 USD; 12 more records of no call that say usage"
+    assert lines[0] == f"{TRACE}: {CALLS} calls in 14 records, 0.112228600 USD; 12 more records with usage and of no call"
     assert len(lines) == 2 + CALLS + 14 + 12
     assert "input 3, cache_read 0.3, cache_write 3.75, cache_write_1h 6, output 15, reasoning 15 USD a million, list" in lines[2]
     assert [line.split()[0] for line in lines[3:5]] == ["counts", "-"]

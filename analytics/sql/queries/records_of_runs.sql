@@ -1,6 +1,7 @@
 -- The records of the runs $runs: of the calls charged to them, those that name them, and what nobody claims in the traces of these or,
 -- without a trace, in their sessions. One row per record with its newest link; call_id is null where nothing is charged for it.
--- $run_bit: of the column of_resource. What only a resource says claims nothing: any span above outranks it.
+-- $run_bit: of the column of_resource. What only a resource says claims nothing: any span above outranks it. Nor does a run that is only
+-- the record's trace or, without one, its session.
 with charged as (
     select call_id
     from charges
@@ -16,12 +17,13 @@ core as (
           or record_key in (select record_key from links where tenant = $tenant and call_id in (select call_id from charged)))
 ),
 near as (
-    select record_key, trace_id, session, run,
-        run is distinct from lower(hex(trace_id)) and coalesce(of_resource, 0) & $run_bit = 0 as is_own
+    select
+        record_key, trace_id, session, run,
+        trace_id is null and coalesce(run = session, true) as is_loose,
+        run is distinct from lower(hex(trace_id)) and coalesce(of_resource, 0) & $run_bit = 0 and not is_loose as is_own
     from records
     where tenant = $tenant
-      and (trace_id in (select trace_id from core) or record_key in (select record_key from core)
-          or (trace_id is null and session in (select session from core)))
+      and (trace_id in (select trace_id from core) or record_key in (select record_key from core) or session in (select session from core))
 ),
 linked as (
     select *
@@ -41,7 +43,7 @@ standing as (
 ),
 said as (
     select
-        n.record_key, n.trace_id, n.session, n.run, s.call_id, l.counts, l.reason, l.remainder_tokens, l.agent, l.role,
+        n.record_key, n.trace_id, n.session, n.run, n.is_loose, s.call_id, l.counts, l.reason, l.remainder_tokens, l.agent, l.role,
         coalesce(s.run, case when n.is_own then n.run end) as claim
     from near n
     left join linked l using (record_key)
@@ -53,12 +55,15 @@ of_trace as (
     where trace_id is not null and claim is not null
     group by trace_id
 ),
-placed as (
-    select s.*, list_contains($runs, coalesce(s.claim, t.run, s.run)) or (s.claim is null and t.has_one) as is_theirs
-    from said s
-    left join of_trace t using (trace_id)
+of_session as (
+    select session, case when min(claim) = max(claim) then min(claim) end as run, bool_or(list_contains($runs, claim)) as has_one
+    from said
+    where session is not null and claim is not null
+    group by session
 )
-select distinct record_key, call_id, counts, reason, remainder_tokens, agent, role
-from placed
-where is_theirs
-   or (claim is null and run is null and trace_id is null and session in (select session from placed where is_theirs))
+select distinct s.record_key, s.call_id, s.counts, s.reason, s.remainder_tokens, s.agent, s.role
+from said s
+left join of_trace t using (trace_id)
+left join of_session o on o.session = s.session and s.is_loose
+where list_contains($runs, coalesce(s.claim, t.run, o.run, s.run))
+   or (s.claim is null and (t.has_one or o.has_one))

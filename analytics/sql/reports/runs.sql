@@ -1,6 +1,6 @@
 -- runs: one row per run, newest first. A run counts as running until its root span ends or for 15 minutes of $now without a record.
--- A record is of the run that its call is charged to, else of the one it names itself, else of the only one anybody names in its trace, else
--- of what its resource or its trace makes it. $run_bit: of the column of_resource.
+-- A record is of the run that its call is charged to, else of the one it names itself, else of the only one anybody names in its trace or,
+-- without a trace, in its session, else of what its resource, trace or session makes it. $run_bit: of the column of_resource.
 with linked as (
     select record_key, arg_max(call_id, commit_no) as call_id from links where tenant = $tenant group by record_key
 ),
@@ -16,26 +16,38 @@ standing as (
 told as (
     select l.record_key, s.run from linked l join standing s using (call_id)
 ),
+claims as (
+    select r.trace_id, r.session, t.run from told t join records r using (record_key) where r.tenant = $tenant
+    union all
+    select trace_id, session, run
+    from records
+    where tenant = $tenant
+      and run is distinct from lower(hex(trace_id))
+      and coalesce(of_resource, 0) & $run_bit = 0
+      and not (trace_id is null and coalesce(run = session, true))
+      and record_key not in (select record_key from told)
+),
 of_trace as (
-    select trace_id, min(run) as run
-    from (
-        select r.trace_id, t.run from told t join records r using (record_key) where r.tenant = $tenant
-        union all
-        select trace_id, run
-        from records
-        where tenant = $tenant
-          and run is distinct from lower(hex(trace_id)) and coalesce(of_resource, 0) & $run_bit = 0
-          and record_key not in (select record_key from told)
-    )
-    where trace_id is not null
-    group by trace_id
-    having min(run) = max(run)
+    select trace_id, min(run) as run from claims where trace_id is not null group by trace_id having min(run) = max(run)
+),
+of_session as (
+    select session, min(run) as run from claims where session is not null group by session having min(run) = max(run)
 ),
 placed as (
-    select r.* exclude (run), coalesce(t.run, case when r.run is distinct from lower(hex(r.trace_id)) and coalesce(r.of_resource, 0) & $run_bit = 0 then r.run end, o.run, r.run) as run
+    select
+        r.* exclude (run),
+        coalesce(
+            t.run,
+            case when r.run is distinct from lower(hex(r.trace_id)) and coalesce(r.of_resource, 0) & $run_bit = 0
+                and not (r.trace_id is null and coalesce(r.run = r.session, true)) then r.run end,
+            o.run,
+            e.run,
+            r.run
+        ) as run
     from records r
     left join told t using (record_key)
     left join of_trace o using (trace_id)
+    left join of_session e on e.session = r.session and r.trace_id is null and r.run = r.session
     where r.tenant = $tenant
 ),
 seen as (

@@ -85,6 +85,17 @@ def test_the_points_of_one_interval_are_one_call():
     assert (row, found.links["counts"].sum()) == ([(4, 6, 1, 3, "model")], 1)
 
 
+def test_points_that_one_collection_reads_microseconds_apart_are_one_call():
+    """As Copilot's command line does; each counter says its own time."""
+    measures = [("input", 10), ("output", 4), ("cache_read", 6), ("reasoning", 3)]
+    points = [
+        seen(measure, amount, measure, ended_at=at(1) + timedelta(microseconds=3 * nth)) for nth, (measure, amount) in enumerate(measures)
+    ]
+    assert (total(metered(*points)), metered(*points).calls.height) == ((10, 4), 1)
+    beside = metered(*points, calls=(call("x", 4, cache_read_tokens=6, process="p"), call("y", 0, reasoning_tokens=4, process="p")))
+    assert beside.links["remainder_tokens"].to_list() == [None] * 4
+
+
 def test_disjoint_measures_are_taken_as_they_are():
     found = metered(
         seen("in", 4, "input_uncached"), seen("read", 6, "cache_read"), seen("out", 1, "output_text"), seen("think", 3, "reasoning")
