@@ -111,9 +111,9 @@ def _of_metric(metric: Message) -> Iterator[Said]:
         texts = [f"{one.key}={one.value.string_value}" for one in point.attributes]
         key = f"{metric.name}{{{','.join(texts)}}}"
         yield from _of_attributes("metrics", metric.name, point.attributes)
-        for part in ("as_int", "as_double", "sum"):
-            if any(part == known.name for known in point.DESCRIPTOR.fields):
-                yield Said("metrics", metric.name, key, getattr(point, part))
+        for amount in ("as_int", "as_double", "sum"):
+            if amount in point.DESCRIPTOR.fields_by_name:
+                yield Said("metrics", metric.name, key, getattr(point, amount))
 
 
 def _of_attributes(signal: str, record: str, attributes: Iterable[Message]) -> Iterator[Said]:

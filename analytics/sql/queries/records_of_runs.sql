@@ -64,6 +64,6 @@ of_session as (
 select distinct s.record_key, s.call_id, s.counts, s.reason, s.remainder_tokens, s.agent, s.role
 from said s
 left join of_trace t using (trace_id)
-left join of_session o on o.session = s.session and s.is_loose
+left join of_session o on o.session = case when s.is_loose then s.session end
 where list_contains($runs, coalesce(s.claim, t.run, o.run, s.run))
    or (s.claim is null and (t.has_one or o.has_one))

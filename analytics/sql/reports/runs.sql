@@ -47,7 +47,7 @@ placed as (
     from records r
     left join told t using (record_key)
     left join of_trace o using (trace_id)
-    left join of_session e on e.session = r.session and r.trace_id is null and r.run = r.session
+    left join of_session e on e.session = case when r.trace_id is null and r.run = r.session then r.session end  -- one equality: a hash join
     where r.tenant = $tenant
 ),
 seen as (
