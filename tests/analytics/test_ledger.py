@@ -165,12 +165,17 @@ def test_there_is_a_golden_store_of_every_version():
     assert [path.name for path in GOLDEN] == [f"{number:03d}" for number in range(1, versions + 1)]
 
 
+def restored(golden: Path, directory: Path) -> Desk:
+    """A desk on a copy of a golden store."""
+    directory.mkdir()
+    for file in golden.iterdir():
+        (directory / file.stem).write_bytes(zstandard.decompress(file.read_bytes()))
+    return Desk(directory, [policy()])
+
+
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
 def test_a_store_of_an_earlier_version_opens_with_all_it_holds(golden, tmp_path):
-    (tmp_path / "data").mkdir()
-    for file in golden.iterdir():
-        (tmp_path / "data" / file.stem).write_bytes(zstandard.decompress(file.read_bytes()))
-    desk = Desk(tmp_path / "data", [policy()])
+    desk = restored(golden, tmp_path / "data")
     assert (desk.ledger.commit_no, desk.control.cursor()) == (2, 2)
     assert desk.rows("select agent, sum(calls), sum(unknown_calls), sum(cost_usd) from charges group by agent order by agent") == [
         ("maker", 1, 0, 9),
@@ -181,6 +186,23 @@ def test_a_store_of_an_earlier_version_opens_with_all_it_holds(golden, tmp_path)
         (100, "open", 13 * 10**9),
     ]
     assert desk.post(call("c", 4, minute=1)).repeated == 1
+    desk.close()
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
+def test_records_of_an_earlier_version_are_found_by_what_comes_later(golden, tmp_path):
+    desk = restored(golden, tmp_path / "data")
+    desk.post(call("c2", 4, parent="c", minute=1, response_id="s"), call("a2", 9, trace="two", response_id="r"))
+    assert desk.rows("select sum(calls), sum(cost_usd) from charges") == [(3, 13)]
+    desk.close()
+
+
+@pytest.mark.parametrize("golden", GOLDEN[1:], ids=lambda path: path.name)
+def test_what_waited_in_an_earlier_version_still_waits(golden, tmp_path):
+    """A sum without calls below, and a metric point; the first version knew neither."""
+    desk = restored(golden, tmp_path / "data")
+    desk.settle()
+    assert desk.rows("select agent, cost_usd from charges where commit_no = 3 order by cost_usd") == [("helper", 5), (None, 6)]
     desk.close()
 
 
