@@ -1,8 +1,4 @@
-"""The order, the grouping and the repetition of what arrives change no total and no incident, whenever the collector restarts.
-
-Every recording is shuffled in four orders, in the company of some others; all of them together in a few orders more, the weekend whole in
-one. LOOPLEDGER_ORDER_SEEDS=20 pytest tests/test_order.py takes twenty orders of everything together.
-"""
+"""The order, the grouping and the repetition of what arrives change no total and no incident, whenever the collector restarts."""
 
 import os
 import random
@@ -11,13 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import polars as pl
 import pytest
 from bodies import SAMPLES, split
-from captures import FOLDERS, recorded
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from analytics.config import Config, Policy, load
@@ -25,12 +19,20 @@ from analytics.reports import DIMENSIONS, REPORTS, Question
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
 from ingest.pipeline import Request
+from ingest.replay import Recording, recordings
 from ingest.service import Service, opened
 
-GROUPS = 5
-SEEDS_OF_GROUPS = range(4 * GROUPS)
-SEEDS = range(int(os.environ.get("LOOPLEDGER_ORDER_SEEDS", "3")))
-WEEKEND_BODIES = 30  # of the weekend beside other recordings
+FOLDERS = (
+    "strands",
+    "langgraph-openinference",
+    "openai-agents-openinference",
+    "google-adk-gemini",
+    "anthropic-sdk-native",
+    "crewai-openinference",
+    "weekend",
+)
+WEEKEND_BODIES = 30
+SEEDS = range(int(os.environ.get("LOOPLEDGER_ORDER_SEEDS", "20")))
 CONFIG = Config(
     loops=load(SAMPLES / "config").loops,
     policies=(
@@ -40,7 +42,7 @@ CONFIG = Config(
         Policy(name="makers", window="week", per="agent", limit_usd="2.00", when={"role": ["maker"]}),
     ),
 )
-BY = ("model", "agent", "run", "team", "role", "user")
+BY = ("model", "agent", "run", "team", "role")
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,17 @@ class Books:
     incidents: list[tuple]
 
 
-def by_size() -> list[str]:
-    """All recordings, the largest first; the weekend counts as the part of it that is taken."""
-    return sorted(FOLDERS, key=lambda folder: (-sum(body.path.stat().st_size for body in bodies(folder)), folder))
-
-
-def bodies(folder: str) -> tuple:
-    return recorded(folder)[:WEEKEND_BODIES] if folder == "weekend" else recorded(folder)
-
-
-EVERYTHING = tuple(by_size())
-DEALT = tuple(EVERYTHING[group::GROUPS] for group in range(GROUPS))
+@cache
+def recorded(folder: str) -> tuple[Recording, ...]:
+    found = recordings([SAMPLES / folder])
+    return tuple(found[:WEEKEND_BODIES] if folder == "weekend" else found)
 
 
 @cache
-def records(folders: tuple[str, ...], *, whole: bool = False) -> tuple[Request, ...]:
-    """Every record of some recordings as a body of its own, in recorded order; `whole` takes all of the weekend."""
-    taken = (body for folder in folders for body in (recorded(folder) if whole else bodies(folder)))
-    return tuple(Request(one, body.signal, DEFAULT_TENANT) for body in taken for one in split(body.protobuf(), body.signal))
+def records() -> tuple[Request, ...]:
+    """Every record of every folder as a body of its own, in recorded order."""
+    bodies = (recording for folder in FOLDERS for recording in recorded(folder))
+    return tuple(Request(one, body.signal, DEFAULT_TENANT) for body in bodies for one in split(body.protobuf(), body.signal))
 
 
 def feed(service: Service, batches: Iterable[Sequence[Request]]) -> None:
@@ -94,29 +89,34 @@ def ask(service: Service, name: str, *by: str) -> pl.DataFrame:
     return REPORTS[name](service.sources(), Question(DEFAULT_TENANT, by=by))
 
 
-@cache
-def in_order(folders: tuple[str, ...], *, together: int = 1) -> Books:
-    """The books of recorded bodies as they were recorded, one or some at a time; some at a time stand for all of the weekend."""
-    taken = (body for folder in folders for body in (recorded(folder) if together > 1 else bodies(folder)))
-    requests = [Request(body.protobuf(), body.signal, DEFAULT_TENANT) for body in taken]
-    with TemporaryDirectory() as data, opened_at(Path(data)) as service:
-        feed(service, (requests[start : start + together] for start in range(0, len(requests), together)))
+@pytest.fixture(scope="module")
+def in_order(tmp_path_factory: pytest.TempPathFactory) -> Books:
+    """The books of the recorded bodies as they were recorded."""
+    bodies = [Request(body.protobuf(), body.signal, DEFAULT_TENANT) for folder in FOLDERS for body in recorded(folder)]
+    with opened_at(tmp_path_factory.mktemp("in-order")) as service:
+        feed(service, ([body] for body in bodies))
         return books(service)
 
 
-def shuffled(taken: Sequence[Request], seed: int, data: Path) -> Books:
-    """The books of these records in an order of their own, with repeats, unfinished spans and a restart."""
+def test_the_recorded_order_crosses_every_policy(in_order: Books):
+    assert {incident[2] for incident in in_order.incidents} == {policy.name for policy in CONFIG.policies}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_order_with_repeats_unfinished_spans_and_a_restart_makes_the_same_books(in_order: Books, tmp_path: Path, seed: int):
     chance = random.Random(seed)
-    spans = [request for request in taken if request.signal == "traces"]
-    arriving = [*taken, *chance.choices(taken, k=20), *(unfinished(span, chance) for span in chance.sample(spans, k=min(20, len(spans))))]
+    spans = [request for request in records() if request.signal == "traces"]
+    arriving = [*records(), *chance.choices(records(), k=20), *(unfinished(span, chance) for span in chance.sample(spans, k=20))]
     chance.shuffle(arriving)
     batches = list(batched(arriving, chance))
     restart = chance.randrange(len(batches))
-    with opened_at(data) as service:
+    with opened_at(tmp_path) as service:
         feed(service, batches[:restart])
-    with opened_at(data) as service:
+    with opened_at(tmp_path) as service:
         feed(service, batches[restart:])
-        return books(service)
+        found = books(service)
+    assert found.spend == in_order.spend
+    assert found.incidents == in_order.incidents
 
 
 def unfinished(request: Request, chance: random.Random) -> Request:
@@ -137,59 +137,27 @@ def batched(requests: Sequence[Request], chance: random.Random) -> Iterable[Sequ
         start = end
 
 
-def test_every_recording_is_in_a_group():
-    assert sorted(folder for group in DEALT for folder in group) == sorted(FOLDERS) == sorted(EVERYTHING)
-
-
-def test_the_recorded_order_crosses_every_policy():
-    assert {incident[2] for incident in in_order(EVERYTHING).incidents} == {policy.name for policy in CONFIG.policies}
-
-
-@pytest.mark.parametrize("seed", SEEDS_OF_GROUPS)
-def test_any_order_with_repeats_unfinished_spans_and_a_restart_makes_the_same_books(tmp_path: Path, seed: int):
-    group = DEALT[seed % GROUPS]
-    assert shuffled(records(group), seed, tmp_path) == in_order(group)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_any_order_of_everything_makes_the_same_books(tmp_path: Path, seed: int):
-    assert shuffled(records(EVERYTHING), 1000 + seed, tmp_path) == in_order(EVERYTHING)
-
-
-def test_the_whole_weekend_in_any_order_makes_the_same_books(tmp_path: Path):
-    assert shuffled(records(("weekend",), whole=True), 2000, tmp_path) == in_order(("weekend",), together=20)
-
-
-def test_recordings_beside_each_other_add_up():
-    """A row is of one run, and a run of one recording: nobody's calls are mistaken for somebody else's."""
-    apart = [row for group in DEALT for row in in_order(group).spend]
-    assert sorted(apart, key=repr) == in_order(EVERYTHING).spend
-
-
-def test_a_replay_of_everything_changes_nothing(tmp_path: Path):
-    taken = records(EVERYTHING)
+def test_a_replay_of_everything_changes_nothing(in_order: Books, tmp_path: Path):
     with opened_at(tmp_path) as service:
-        feed(service, [taken])
-        before, commit, stored = books(service), service.ledger.commit_no, service.pipeline.counts.stored
-        feed(service, ([request] for request in taken[::50]))
-        feed(service, [taken])
-        again = service.pipeline.counts.repeated - (len(taken) - stored)
-        assert (books(service), service.ledger.commit_no, again) == (before, commit, len(taken) + len(taken[::50]))
-    assert before == in_order(EVERYTHING)
+        feed(service, [records()])
+        before, commit = books(service), service.ledger.commit_no
+        feed(service, ([request] for request in records()[::17]))
+        feed(service, [records()])
+        assert (books(service), service.ledger.commit_no) == (before, commit)
+        assert service.pipeline.counts.repeated == len(records()) + len(records()[::17])
+    assert before == in_order
 
 
 def test_every_report_sums_to_the_ledger(tmp_path: Path):
     with opened_at(tmp_path) as service:
-        feed(service, [records(EVERYTHING)])
-        service.pipeline.settle(everything=True)
+        feed(service, [records()])
         (calls,) = ask(service, "spend")["calls"]
-        spends = [ask(service, "spend", dimension) for dimension in DIMENSIONS]
-        usages = [ask(service, "usage", dimension) for dimension in DIMENSIONS]
+        spends = [ask(service, name, dimension) for name in ("spend", "usage") for dimension in DIMENSIONS]
         others = [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory")]
         budgets = dict(ask(service, "budgets").group_by("policy").agg(pl.col("spent_usd").sum()).iter_rows())
     with closing(duckdb.connect(tmp_path / "ledger.duckdb", read_only=True)) as ledger:
         total, of_makers = ledger.execute("select sum(cost_usd), sum(cost_usd) filter (where role = 'maker') from charges").fetchone()
     assert 0 < of_makers < total
-    assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in (*spends, *usages)} == {(total, calls)}
+    assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in spends} == {(total, calls)}
     assert others == [total, total]
     assert budgets == {"everything": total, "each-run": total, "each-model": total, "makers": of_makers}
