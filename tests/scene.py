@@ -13,6 +13,9 @@ SECOND = 10**9
 MONDAY = 1_795_000_000 * SECOND
 DELTA, CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA, AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
+_UNFINISHED = 0.1
+"""How many spans are exported before they end as well."""
+
 Said = Mapping[str, Any]
 
 
@@ -87,8 +90,13 @@ class Scene:
 
     def __post_init__(self):
         self.now = MONDAY + self.chance.randrange(3600) * SECOND
-        self.process = f"{self.name} {self.chance.getrandbits(32):x}"
-        self.model = f"model of {self.process}"
+        self.key = f"{self.name} {self.chance.getrandbits(32):x}"
+        """Of this run alone."""
+        self.process, self.model = self.key, f"model of {self.key}"
+
+    def join(self, other: "Scene") -> None:
+        """Runs in the process of another scene, on its model and at its time."""
+        self.process, self.model, self.now = other.process, other.model, other.now + self.chance.randrange(3) * SECOND
 
     def wait(self, seconds: float) -> None:
         self.now += int(seconds * SECOND)
@@ -146,12 +154,14 @@ class Scene:
         self._export("metrics", "resource_metrics", "scope_metrics", "metrics", scope, self.process, metric)
 
     def exported(self) -> list[tuple[str, bytes]]:
-        """(signal, body) of every record, each in a request of its own."""
+        """(signal, body) of every record, each in a request of its own; of some spans an earlier state too."""
         for node in reversed(self.nodes):
             if node.within:
                 node.within.end = max(node.within.end, node.end + 1_000_000)
         for node in self.nodes:
-            self._export("traces", "resource_spans", "scope_spans", "spans", node.scope, node.process, _span(node))
+            states = [_span(node), _unfinished(node, self.chance)] if self.chance.random() < _UNFINISHED else [_span(node)]
+            for span in states:
+                self._export("traces", "resource_spans", "scope_spans", "spans", node.scope, node.process, span)
         self.nodes = []
         return self.bodies
 
@@ -166,3 +176,11 @@ def _span(node: Node) -> Span:
     times = {"start_time_unix_nano": node.start, "end_time_unix_nano": node.end}
     status = {"status": {"code": 2}} if node.failed else {}
     return Span(trace_id=node.trace, span_id=node.id, name=node.name, attributes=attributes(node.said), **parent, **times, **status)
+
+
+def _unfinished(node: Node, chance: random.Random) -> Span:
+    """A span as it was before: without an end, and not everything said."""
+    span = _span(node)
+    span.end_time_unix_nano = 0
+    del span.attributes[chance.randint(0, len(span.attributes)) :]
+    return span

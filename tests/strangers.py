@@ -101,6 +101,23 @@ def logs_in_spans(scene: Scene) -> None:
         scene.log("acme.answered", scene.used().chat(), within=span)
 
 
+@stranger("an event within a run that sums it up, with its model")
+def summary_event(scene: Scene) -> None:
+    root = scene.span("acme.run")
+    calls = [*asks(scene, root, {"gen_ai.operation.name": "chat"}), *asks(scene, root, {"gen_ai.operation.name": "chat"})]
+    scene.log("acme.finished", total(calls).gen_ai(), within=root)
+
+
+@stranger("an event for each call beside its span, and both say the usage")
+def events_beside_spans(scene: Scene) -> None:
+    root = scene.span("acme.run")
+    for _ in scene.some():
+        call = scene.used()
+        span = scene.call("acme.ask", call.gen_ai(), within=root)
+        scene.log("acme.answered", call.gen_ai(), within=span if scene.chance.random() < 0.5 else None)
+        scene.wait(3)
+
+
 @stranger("usage in metrics alone")
 def metrics(scene: Scene) -> None:
     scene.counts_calls = False
@@ -159,7 +176,7 @@ def echo_below(scene: Scene) -> None:
 @stranger("a call of its own around one of a library it uses")
 def around_a_library(scene: Scene) -> None:
     for nth in scene.some():
-        call, answered = scene.used(), {"gen_ai.response.id": f"chatcmpl-{scene.process}-{nth}"}
+        call, answered = scene.used(), {"gen_ai.response.id": f"chatcmpl-{scene.key}-{nth}"}
         outer = scene.span("acme.ask", call.gen_ai(splits=False))
         scene.call("chat", call.chat() | answered, within=outer, scope="opentelemetry.instrumentation.openai_v2")
 

@@ -1,4 +1,8 @@
-"""The order, the grouping and the repetition of what arrives change no total and no incident, whenever the collector restarts."""
+"""The order, the grouping and the repetition of what arrives change no total and no incident, whenever the collector restarts.
+
+Every recording is shuffled twice in the company of some others, all of them together in two orders more, and the whole weekend in one.
+LOOPLEDGER_ORDER_SEEDS=20 pytest tests/test_order.py takes twenty orders of everything together: about twelve minutes.
+"""
 
 import os
 import random
@@ -7,11 +11,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import polars as pl
 import pytest
 from bodies import SAMPLES, split
+from captures import FOLDERS, recorded
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from analytics.config import Config, Policy, load
@@ -19,20 +25,14 @@ from analytics.reports import DIMENSIONS, REPORTS, Question
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
 from ingest.pipeline import Request
-from ingest.replay import Recording, recordings
 from ingest.service import Service, opened
 
-FOLDERS = (
-    "strands",
-    "langgraph-openinference",
-    "openai-agents-openinference",
-    "google-adk-gemini",
-    "anthropic-sdk-native",
-    "crewai-openinference",
-    "weekend",
-)
-WEEKEND_BODIES = 30
-SEEDS = range(int(os.environ.get("LOOPLEDGER_ORDER_SEEDS", "20")))
+GROUPS = 10
+SEEDS_OF_GROUPS = range(2 * GROUPS)
+SEEDS = range(int(os.environ.get("LOOPLEDGER_ORDER_SEEDS", "2")))
+SIZES, LARGE, LARGEST = (1, 3, 30, 200), (1, 30, 200, 600), (50, 1000)
+"""Records in a batch."""
+WEEKEND_BODIES = 30  # of the weekend beside other recordings
 CONFIG = Config(
     loops=load(SAMPLES / "config").loops,
     policies=(
@@ -42,7 +42,7 @@ CONFIG = Config(
         Policy(name="makers", window="week", per="agent", limit_usd="2.00", when={"role": ["maker"]}),
     ),
 )
-BY = ("model", "agent", "run", "team", "role")
+BY = ("model", "agent", "run", "team", "role", "user")
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,24 @@ class Books:
     incidents: list[tuple]
 
 
-@cache
-def recorded(folder: str) -> tuple[Recording, ...]:
-    found = recordings([SAMPLES / folder])
-    return tuple(found[:WEEKEND_BODIES] if folder == "weekend" else found)
+def by_size() -> list[str]:
+    """All recordings, the largest first; the weekend counts as the part of it that is taken."""
+    return sorted(FOLDERS, key=lambda folder: (-sum(body.path.stat().st_size for body in bodies(folder)), folder))
+
+
+def bodies(folder: str) -> tuple:
+    return recorded(folder)[:WEEKEND_BODIES] if folder == "weekend" else recorded(folder)
+
+
+EVERYTHING = tuple(by_size())
+DEALT = tuple(EVERYTHING[group::GROUPS] for group in range(GROUPS))
 
 
 @cache
-def records() -> tuple[Request, ...]:
-    """Every record of every folder as a body of its own, in recorded order."""
-    bodies = (recording for folder in FOLDERS for recording in recorded(folder))
-    return tuple(Request(one, body.signal, DEFAULT_TENANT) for body in bodies for one in split(body.protobuf(), body.signal))
+def records(folders: tuple[str, ...], *, whole: bool = False) -> tuple[Request, ...]:
+    """Every record of some recordings as a body of its own, in recorded order; `whole` takes all of the weekend."""
+    taken = (body for folder in folders for body in (recorded(folder) if whole else bodies(folder)))
+    return tuple(Request(one, body.signal, DEFAULT_TENANT) for body in taken for one in split(body.protobuf(), body.signal))
 
 
 def feed(service: Service, batches: Iterable[Sequence[Request]]) -> None:
@@ -89,34 +96,34 @@ def ask(service: Service, name: str, *by: str) -> pl.DataFrame:
     return REPORTS[name](service.sources(), Question(DEFAULT_TENANT, by=by))
 
 
-@pytest.fixture(scope="module")
-def in_order(tmp_path_factory: pytest.TempPathFactory) -> Books:
-    """The books of the recorded bodies as they were recorded."""
-    bodies = [Request(body.protobuf(), body.signal, DEFAULT_TENANT) for folder in FOLDERS for body in recorded(folder)]
-    with opened_at(tmp_path_factory.mktemp("in-order")) as service:
-        feed(service, ([body] for body in bodies))
+@cache
+def in_order(folders: tuple[str, ...], *, together: int = 1, whole: bool = False) -> Books:
+    """The books of recorded bodies as they were recorded, one or some at a time; `whole` takes all of the weekend."""
+    taken = (body for folder in folders for body in (recorded(folder) if whole else bodies(folder)))
+    requests = [Request(body.protobuf(), body.signal, DEFAULT_TENANT) for body in taken]
+    with TemporaryDirectory() as data, opened_at(Path(data)) as service:
+        feed(service, (requests[start : start + together] for start in range(0, len(requests), together)))
         return books(service)
 
 
-def test_the_recorded_order_crosses_every_policy(in_order: Books):
-    assert {incident[2] for incident in in_order.incidents} == {policy.name for policy in CONFIG.policies}
+def everything() -> Books:
+    """The books of all recordings in recorded order."""
+    return in_order(EVERYTHING, together=5)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_any_order_with_repeats_unfinished_spans_and_a_restart_makes_the_same_books(in_order: Books, tmp_path: Path, seed: int):
+def shuffled(taken: Sequence[Request], seed: int, data: Path, sizes: Sequence[int] = SIZES) -> Books:
+    """The books of these records in an order of their own, with repeats, unfinished spans and a restart."""
     chance = random.Random(seed)
-    spans = [request for request in records() if request.signal == "traces"]
-    arriving = [*records(), *chance.choices(records(), k=20), *(unfinished(span, chance) for span in chance.sample(spans, k=20))]
+    spans = [request for request in taken if request.signal == "traces"]
+    arriving = [*taken, *chance.choices(taken, k=20), *(unfinished(span, chance) for span in chance.sample(spans, k=min(20, len(spans))))]
     chance.shuffle(arriving)
-    batches = list(batched(arriving, chance))
+    batches = list(batched(arriving, chance, sizes))
     restart = chance.randrange(len(batches))
-    with opened_at(tmp_path) as service:
+    with opened_at(data) as service:
         feed(service, batches[:restart])
-    with opened_at(tmp_path) as service:
+    with opened_at(data) as service:
         feed(service, batches[restart:])
-        found = books(service)
-    assert found.spend == in_order.spend
-    assert found.incidents == in_order.incidents
+        return books(service)
 
 
 def unfinished(request: Request, chance: random.Random) -> Request:
@@ -128,36 +135,68 @@ def unfinished(request: Request, chance: random.Random) -> Request:
     return Request(body.SerializeToString(), request.signal, request.tenant)
 
 
-def batched(requests: Sequence[Request], chance: random.Random) -> Iterable[Sequence[Request]]:
+def batched(requests: Sequence[Request], chance: random.Random, sizes: Sequence[int]) -> Iterable[Sequence[Request]]:
     """Batches of random sizes."""
     start = 0
     while start < len(requests):
-        end = start + chance.choice((1, 3, 30, 200))
+        end = start + chance.choice(sizes)
         yield requests[start:end]
         start = end
 
 
-def test_a_replay_of_everything_changes_nothing(in_order: Books, tmp_path: Path):
+def test_every_recording_is_in_a_group():
+    assert sorted(folder for group in DEALT for folder in group) == sorted(FOLDERS) == sorted(EVERYTHING)
+
+
+def test_the_recorded_order_crosses_every_policy():
+    assert {incident[2] for incident in everything().incidents} == {policy.name for policy in CONFIG.policies}
+
+
+@pytest.mark.parametrize("seed", SEEDS_OF_GROUPS)
+def test_any_order_with_repeats_unfinished_spans_and_a_restart_makes_the_same_books(tmp_path: Path, seed: int):
+    group = DEALT[seed % GROUPS]
+    assert shuffled(records(group), seed, tmp_path) == in_order(group)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_order_of_everything_makes_the_same_books(tmp_path: Path, seed: int):
+    assert shuffled(records(EVERYTHING), 1000 + seed, tmp_path, LARGE) == everything()
+
+
+def test_the_whole_weekend_in_any_order_makes_the_same_books(tmp_path: Path):
+    assert shuffled(records(("weekend",), whole=True), 2000, tmp_path, LARGEST) == in_order(("weekend",), together=20, whole=True)
+
+
+def test_recordings_beside_each_other_add_up():
+    """A row is of one run, and a run of one recording: nobody's calls are mistaken for somebody else's."""
+    apart = [row for group in DEALT for row in in_order(group).spend]
+    assert sorted(apart, key=repr) == everything().spend
+
+
+def test_a_replay_of_everything_changes_nothing(tmp_path: Path):
+    taken = records(EVERYTHING)
     with opened_at(tmp_path) as service:
-        feed(service, [records()])
-        before, commit = books(service), service.ledger.commit_no
-        feed(service, ([request] for request in records()[::17]))
-        feed(service, [records()])
-        assert (books(service), service.ledger.commit_no) == (before, commit)
-        assert service.pipeline.counts.repeated == len(records()) + len(records()[::17])
-    assert before == in_order
+        feed(service, [taken])
+        before, commit, stored = books(service), service.ledger.commit_no, service.pipeline.counts.stored
+        feed(service, ([request] for request in taken[::200]))
+        feed(service, [taken])
+        again = service.pipeline.counts.repeated - (len(taken) - stored)
+        assert (books(service), service.ledger.commit_no, again) == (before, commit, len(taken) + len(taken[::200]))
+    assert before == everything()
 
 
 def test_every_report_sums_to_the_ledger(tmp_path: Path):
     with opened_at(tmp_path) as service:
-        feed(service, [records()])
+        feed(service, [records(EVERYTHING)])
+        service.pipeline.settle(everything=True)
         (calls,) = ask(service, "spend")["calls"]
-        spends = [ask(service, name, dimension) for name in ("spend", "usage") for dimension in DIMENSIONS]
+        spends = [ask(service, "spend", dimension) for dimension in DIMENSIONS]
+        usages = [ask(service, "usage", dimension) for dimension in DIMENSIONS]
         others = [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory")]
         budgets = dict(ask(service, "budgets").group_by("policy").agg(pl.col("spent_usd").sum()).iter_rows())
     with closing(duckdb.connect(tmp_path / "ledger.duckdb", read_only=True)) as ledger:
         total, of_makers = ledger.execute("select sum(cost_usd), sum(cost_usd) filter (where role = 'maker') from charges").fetchone()
     assert 0 < of_makers < total
-    assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in spends} == {(total, calls)}
+    assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in (*spends, *usages)} == {(total, calls)}
     assert others == [total, total]
     assert budgets == {"everything": total, "each-run": total, "each-model": total, "makers": of_makers}

@@ -1,7 +1,11 @@
-"""Runs whose truth is known, exported as real OTLP in any order and grouping: what they are charged is what they were billed."""
+"""Runs whose truth is known, exported as real OTLP in any order and grouping: what they are charged is what they were billed.
+
+LOOPLEDGER_TRAP_EXAMPLES=60 pytest tests/test_traps.py tries each in sixty ways: about an hour.
+"""
 
 import os
 import random
+import re
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -23,6 +27,8 @@ SEEDED = settings(max_examples=EXAMPLES, phases=(Phase.generate,))  # a smaller 
 BUCKETS = ("input", "output", "cache_read", "reasoning")
 TENANTS = (f"tenant {number}" for number in count())
 ALL = TRAPS | STRANGERS
+METERED = re.compile("metric|counter|signals")
+"""Runs of one process share the series of its metrics, which no invented run knows of."""
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +69,10 @@ def post(service: Service, chance: random.Random, scenes: list[Scene]) -> str:
     return tenant
 
 
-def played(build: Callable[[Scene], None], name: str, chance: random.Random) -> Scene:
+def played(build: Callable[[Scene], None], name: str, chance: random.Random, beside: Scene | None = None) -> Scene:
     scene = Scene(chance, name)
+    if beside:
+        scene.join(beside)
     build(scene)
     return scene
 
@@ -82,13 +90,29 @@ def test_a_trap_costs_what_was_billed(service: Service, name: str):
     holds()
 
 
-@SEEDED
+@settings(SEEDED, max_examples=5 * EXAMPLES)
 @given(names=st.lists(st.sampled_from(sorted(ALL)), min_size=2, max_size=6), seed=st.integers(0, 2**32))
 def test_traps_beside_each_other_cost_what_was_billed(service: Service, names: list[str], seed: int):
     chance = random.Random(seed)
     scenes = [played(ALL[name], name, chance) for name in names]
     tenant = post(service, chance, scenes)
     assert {scene.model: charged(service, tenant, scene) for scene in scenes} == {scene.model: truth(scene) for scene in scenes}
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not METERED.search(name)])
+def test_runs_of_one_process_at_once_cost_what_they_were_billed_together(service: Service, name: str):
+    @SEEDED
+    @given(seed=st.integers(0, 2**32))
+    def holds(seed: int) -> None:
+        chance = random.Random(seed)
+        first = Scene(chance, name)
+        scenes = [played(ALL[name], name, chance, beside=first) for _ in range(3)]
+        tenant = post(service, chance, scenes)
+        together = Scene(chance, name, [call for scene in scenes for call in scene.bill], sum(scene.unknown for scene in scenes))
+        together.model, together.counts_calls = first.model, scenes[0].counts_calls
+        assert charged(service, tenant, together) == truth(together)
+
+    holds()
 
 
 def test_what_sampling_lost_is_an_alarm(service: Service):

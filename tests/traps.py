@@ -98,7 +98,7 @@ def twins(scene: Scene) -> None:
 def gateway(scene: Scene) -> None:
     joined = scene.chance.random() < 0.5
     for nth in scene.some():
-        call, answered = scene.used(), {"gen_ai.response.id": f"chatcmpl-{scene.process}-{nth}"}
+        call, answered = scene.used(), {"gen_ai.response.id": f"chatcmpl-{scene.key}-{nth}"}
         client = scene.span("chat", call.chat(splits=False) | answered, within=scene.span("invoke_agent a", AGENT))
         within = scene.span("POST", within=client) if joined else None
         proxy = scene.span("Received Proxy Server Request", within=within, scope="litellm", process=f"{scene.process} gateway")
@@ -146,14 +146,14 @@ def tokens(scene: Scene, used: Used, since: int, temporality: int = DELTA) -> No
 
 @trap("T8 a request of Claude Code in three signals")
 def claude_code(scene: Scene) -> None:
-    since, scope, session = scene.now, "com.anthropic.claude_code.tracing", {"session.id": scene.process}
+    since, scope, session = scene.now, "com.anthropic.claude_code.tracing", {"session.id": scene.key}
     calls = []
     root = scene.span("claude_code.interaction", {"span.type": "interaction", **session}, scope=scope)
     for nth in scene.some():
         calls.append(call := scene.used(splits=False))
         said = {
             "model": call.model, "input_tokens": call.input - call.cache_read, "output_tokens": call.output,
-            "cache_read_tokens": call.cache_read, "cache_creation_tokens": 0, "request_id": f"req_{scene.process}_{nth}", **session,
+            "cache_read_tokens": call.cache_read, "cache_creation_tokens": 0, "request_id": f"req_{scene.key}_{nth}", **session,
         }  # fmt: skip
         span = scene.call("claude_code.llm_request", {"span.type": "llm_request", **said}, within=root, scope=scope)
         texts = {name: str(value) for name, value in said.items()}
@@ -225,7 +225,7 @@ def cumulative_and_spans(scene: Scene) -> None:
 
 @trap("T13 what nobody bills: a cache hit, a response fetched again, failed attempts")
 def free(scene: Scene) -> None:
-    call, answered = scene.used(), {"gen_ai.response.id": f"resp_{scene.process}"}
+    call, answered = scene.used(), {"gen_ai.response.id": f"resp_{scene.key}"}
     root = scene.span("POST /v1/chat", scope="litellm")
     scene.call(
         "litellm_request", {"gen_ai.operation.name": "chat", "gen_ai.request.model": scene.model}, within=root, scope="litellm", failed=True
