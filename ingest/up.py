@@ -36,6 +36,7 @@ def collect(data: Path, config: Path | None, grpc: str, http: str, clock: str) -
 
 def show(collector: str, port: int) -> int:
     """The dashboard until it is told to stop."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the page is a child, which is to end as well
     page = _dashboard(collector, port)
     print(f"dashboard  http://127.0.0.1:{port}", flush=True)
     try:
@@ -73,7 +74,8 @@ async def _collector(
         for task in waits:
             task.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        return work.exception() is None and 0 if work.done() and not work.cancelled() else 0
+        if not work.cancelled():
+            work.result()  # says what it failed of
     return 0
 
 

@@ -96,7 +96,7 @@ class Scene:
 
     def join(self, other: "Scene") -> None:
         """Runs in the process of another scene, on its model and at its time."""
-        self.process, self.model, self.now = other.process, other.model, other.now + self.chance.randrange(3) * SECOND
+        self.process, self.model, self.now = other.process, other.model, other.now + self.chance.randrange(3 * SECOND)
 
     def wait(self, seconds: float) -> None:
         self.now += int(seconds * SECOND)
