@@ -19,6 +19,13 @@ def choose(now: datetime, dimensions: tuple[str, ...] = DIMENSIONS) -> dict[str,
     return window(period, days, now) | chosen
 
 
+def keep() -> None:
+    """On a page without filters: what is chosen stays chosen. Streamlit forgets the values of what is not drawn."""
+    for key in ("period", "dates", *DIMENSIONS):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
 def chosen() -> dict:
     """What `choose` answered in this run of the script."""
     return st.session_state["chosen"]

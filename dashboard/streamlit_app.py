@@ -24,7 +24,9 @@ try:
     if ledger.last_record_at is None:
         notices.no_data()
     else:
-        if page.url_path != "runs" or "run" not in st.query_params:  # one run is the same whatever else is chosen
+        if page.url_path == "runs" and "run" in st.query_params:  # one run is the same whatever else is chosen
+            filters.keep()
+        else:
             dimensions = () if page.url_path in ("budgets", "data_quality") else filters.DIMENSIONS
             st.session_state["chosen"] = filters.choose(ledger.now, dimensions)
         page.run()
