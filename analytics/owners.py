@@ -21,17 +21,18 @@ class Owners:
         self.roles = pl.DataFrame(_roles(loops), schema=_ROLE, orient="row")
 
     def attribute(self, calls: pl.LazyFrame) -> pl.LazyFrame:
-        """Adds cost_center, environment and owner_rule; fills team and role from the registry where telemetry says none.
+        """Adds cost_center, environment, owner_rule and loop_rule; fills team and role from the registry where telemetry says none.
 
         Telemetry wins over the registry. What nobody says stays null, which every report shows as `unattributed`.
         """
         rule = (
             pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
         )
+        loop_rule = pl.when(pl.col("loop").is_not_null()).then(pl.lit("telemetry"))
         return (
             calls.join(self.loops.lazy(), on="loop", how="left", maintain_order="left")
             .join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
-            .with_columns(owner_rule=rule, team=pl.coalesce("team", "of_team"), role=pl.coalesce("role", "of_role"))
+            .with_columns(owner_rule=rule, loop_rule=loop_rule, team=pl.coalesce("team", "of_team"), role=pl.coalesce("role", "of_role"))
             .drop("of_team", "of_role")
         )
 

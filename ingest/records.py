@@ -80,6 +80,7 @@ def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
         .lazy()
         .with_columns(
             signal=pl.lit(SIGNALS[frames.signal]),
+            tags=pl.lit(None, pl.String),
             clock_skewed=skewed,
             ended_at=pl.when(skewed).then(pl.lit(clock.now())).otherwise(ends),
         )

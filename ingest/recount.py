@@ -34,6 +34,7 @@ _SHOWN = ("calls", "unknown_calls", "input_tokens", "output_tokens", "cost_usd")
 _OURS = (
     "tenant", "signal", "ordinal", "record_key", "content_hash", "attribute_count", "resource", "trace_id", "span_id", "parent_span_id",
     "name", "started_at", "ended_at", "clock_skewed", "failed", "series_key", "amount", "is_cumulative",
+    "tags",
 )  # fmt: skip
 """Columns that no dialect reads."""
 _DECIDED = ("kind", "dialect", "usage_role", "measure", "of_resource")

@@ -219,6 +219,7 @@ _ADDED = [
     .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * _MICRO).cast(MONEY))
     .otherwise(pl.lit(Decimal(1), MONEY))
     .alias("quantity"),
+    pl.lit(None, pl.String).alias("contract"),
     "list_usd",
     pl.col("cost_usd").alias("contracted_usd"),
     "cost_usd",

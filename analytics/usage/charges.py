@@ -8,18 +8,20 @@ from collections.abc import Collection
 
 import polars as pl
 
-from analytics.model import BUCKETS, MODEL_KINDS, TIME
+from analytics.model import BUCKETS, MODEL_KINDS, SPLITS, TIME
 from analytics.usage.told import has_usage
 
-MEASURES = (*BUCKETS, "list_usd", "contracted_usd", "cost_usd", "quantity")
+MEASURES = (*BUCKETS, *SPLITS, "web_searches", "list_usd", "contracted_usd", "cost_usd", "reported_usd", "quantity")
 COUNTERS = (
     "calls", "unknown_calls", "unpriced_calls", "priced", "usage_known", "cache_read_known", "cache_write_known", "reasoning_known",
+    "reported",
 )  # fmt: skip
 DIMENSIONS = (
-    "happened_at", "call_kind", "loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule", "provider",
-    "model", "model_served", "tool", "runtime", "unit", "price_set", "price_book", "basis", "unpriced_reason",
+    "happened_at", "call_kind", "loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule", "loop_rule",
+    "provider", "model", "model_requested", "model_served", "tool", "runtime", "conditions", "unit", "price_set", "price_book", "contract",
+    "basis", "unpriced_reason",
 )  # fmt: skip
-_OWNERSHIP = {"loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule"}
+_OWNERSHIP = {"loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule", "loop_rule"}
 _CHAIN = ("call_id", "version", "sign", "kind", "reason")
 
 
@@ -41,6 +43,7 @@ def charge_columns(priced: pl.LazyFrame) -> pl.LazyFrame:
         "cache_read_known": pl.col("cache_read_tokens").is_not_null(),
         "cache_write_known": pl.any_horizontal(pl.col(b).is_not_null() for b in BUCKETS if b.startswith("cache_write")),
         "reasoning_known": pl.col("reasoning_tokens").is_not_null(),
+        "reported": pl.col("reported_usd").is_not_null(),
     }
     return priced.select(
         "call_id",

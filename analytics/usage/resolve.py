@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from analytics import fingerprint
-from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE
+from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE, SPLITS
 from analytics.usage import joins, sums
 from analytics.usage.merge import merge
 from analytics.usage.sums import Sums, Told
@@ -25,7 +25,8 @@ _BY_RESPONSE, _BY_REQUEST, _BY_RECORD = np.uint64(1), np.uint64(4), np.uint64(2)
 _OF_CALL = (
     "record_key", "signal", "content_hash", "attribute_count", "trace_id", "started_at", "ended_at", *FLOWING,
     *(f"{name}_else" for name in OF_RESOURCE), "provider", "model_requested", "model_served", "response_id", "request_id", "process",
-    "tool", "mcp_server", "runtime", *BUCKETS, "usage_settled", "reasoning_apart", "reported_usd", "in_tokens", "out_tokens",
+    "tool", "mcp_server", "runtime", *BUCKETS, "usage_settled", "reasoning_apart", "reported_usd", "conditions", "web_searches", *SPLITS,
+    "tags", "in_tokens", "out_tokens",
 )  # fmt: skip
 """What is asked of the records of a call, whose kind comes with them."""
 _TOOLS = ("tool", "sandbox")

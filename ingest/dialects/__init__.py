@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from analytics.model import OF_RESOURCE, USAGE_ROLES
 from ingest.dialects.buckets import settle
 from ingest.dialects.dialect import COMMON, Coded, Dialect, choose, coded, read, word_kinds
-from ingest.dialects.everywhere import REFINE
+from ingest.dialects.everywhere import CONDITIONS, REFINE
 from ingest.wire import Frames
 
 ORDER = (
@@ -72,7 +72,8 @@ def translate(frames: Frames) -> pl.DataFrame:
     known = said.hstack([series.alias(column) for column, series in beside.items()])
     for place in np.unique(chosen):
         known = _refined(known, DIALECTS[place])
-    known = known.with_columns(**REFINE).with_columns(*_of_resource(frames, resources), *_measure(frames.signal, names, said, chosen))
+    whose = *_of_resource(frames, resources), *_measure(frames.signal, names, said, chosen)
+    known = known.with_columns(**REFINE, conditions=CONDITIONS).with_columns(whose)
     return settle(known.lazy().with_columns(run=pl.coalesce("run", "execution"))).collect()
 
 

@@ -15,7 +15,8 @@ _INPUT, _OUTPUT, _TOTAL = pl.col("reported_input"), pl.col("reported_output"), p
 _MICRO_USD = (pl.col("reported_micro_usd").cast(pl.Decimal(38, 9)) * Decimal("0.000001")).cast(MONEY)
 _READ_FOR_THIS = (
     "reported_input", "reported_output", "reported_total", "cache_write_total", "input_includes_cache", "reported_micro_usd", "word",
-    "token_type", "execution", "currency", "traced", "output", "details", "metadata", "note",
+    "token_type", "execution", "currency", "traced", "output", "details", "metadata", "note", "service_tier",
+    "speed",
 )  # fmt: skip
 
 

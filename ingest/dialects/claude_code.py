@@ -27,6 +27,7 @@ DIALECT = Dialect(
     names=("claude_code.",),
     input_includes_cache=False,
     fields={
+        "speed": ("speed",),
         "word": ("span.type", "gen_ai.operation.name"),
         "agent": ("agent.name", "subagent_type"),
         "user": ("user.email", "user.id", "enduser.id", "user.account_uuid", "user.account_id"),

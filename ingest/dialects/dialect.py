@@ -15,7 +15,7 @@ from ingest.wire import Attributes, Frames
 TEXT = (
     "loop", "run", "run_parent", "role", "team", "user", "session", "service", "process", "agent", "word", "provider", "model_requested",
     "model_served", "response_id", "request_id", "tool", "tool_call_id", "mcp_server", "error_type", "event_id", "token_type", "execution",
-    "currency", "output", "details", "metadata", "note",
+    "service_tier", "speed", "currency", "output", "details", "metadata", "note",
 )  # fmt: skip
 """Columns read as text. `word` is the runtime's own word for the kind; `token_type` says what a metric point counts,
 `event_id` is the runtime's own id of a log record, by which it may send it twice; `execution` is the run where nothing names one and it is
@@ -27,7 +27,8 @@ for it and dropped.
 
 COUNTS = (
     "reported_input", "reported_output", "reported_total", "cache_read_tokens", "cache_write_total", "cache_write_5m_tokens",
-    "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "reported_micro_usd",
+    "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "web_searches",
+    "reported_micro_usd",
 )  # fmt: skip
 """Columns read as whole numbers; a value that is no whole number from 0 to a trillion is null."""
 _MOST = 10**12
@@ -47,6 +48,14 @@ COMMON: Mapping[str, tuple[str, ...]] = {
     "service": ("service.name",),
     "process": ("service.instance.id",),
     "error_type": ("error.type",),
+    "service_tier": (
+        "gen_ai.response.service_tier",
+        "openai.response.service_tier",
+        "gen_ai.openai.response.service_tier",
+        "anthropic.response.service_tier",
+        "gen_ai.usage.service_tier",
+    ),
+    "web_searches": ("gen_ai.usage.web_search_requests", "gen_ai.usage.server_tool_use.web_search_requests"),
 }
 """The identity contract and OpenTelemetry's own names; every dialect reads these too, and resources are read through them alone."""
 

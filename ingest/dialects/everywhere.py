@@ -19,6 +19,18 @@ _INTERFACE = r"\.(?:chat|completion|completions|embedding|image|messages|respons
 _AFTER_AGENT = r"(?:\.(?:agent|kickoff|run|workflow|_execute_core)| run)$"
 _BEFORE_AGENT = r"^(?:agent|create_agent|invoke_agent|invoke_graph|invoke_swarm)(?:[ .]|$)"
 
+_ORDINARY = ("", "standard", "default", "auto", "on_demand")
+"""Tiers that mean the list's ordinary price."""
+
+_tier = pl.col("service_tier").str.to_lowercase().replace(dict.fromkeys(_ORDINARY))
+_is_batch = _tier == "batch"
+_conditions = (
+    pl.when(_is_batch).then(pl.lit("processing=batch")).otherwise(pl.lit("service_tier=") + _tier),
+    pl.lit("speed=") + pl.col("speed").str.to_lowercase().replace(dict.fromkeys(("", "standard", "normal"))),
+)
+CONDITIONS = pl.concat_str(*_conditions, separator=",", ignore_nulls=True).replace("", None)
+"""What a price list prices apart, of the tier that answered: providers may serve a lower one than was asked for."""
+
 _provider = pl.col("provider").str.to_lowercase().str.replace(_INTERFACE, "").replace({**dict.fromkeys(_FRAMEWORKS), **_RENAMED})
 _span = pl.col("name").str.replace(_AFTER_AGENT, "").str.replace(_BEFORE_AGENT, "").replace("", None)
 

@@ -146,7 +146,7 @@ def test_no_report_holds_a_float_and_all_money_is_decimal(desk):
 def test_no_table_of_the_ledger_holds_a_float_and_all_money_is_decimal(desk):
     columns = desk.rows("select table_name, column_name, data_type from duckdb_columns() where not internal")
     assert [column for column in columns if column[2] in ("DOUBLE", "FLOAT")] == []
-    exact = {"prices": "DECIMAL(38,18)"}
+    exact = {"prices": "DECIMAL(38,18)", "operations": "DECIMAL(38,9)"}
     wrong = [column for column in columns if column[1].endswith("_usd") and column[2] != exact.get(column[0], "DECIMAL(18,9)")]
     assert wrong == []
 

@@ -7,7 +7,7 @@ from bookkeeping import MONDAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.model import BUCKETS
+from analytics.model import BUCKETS, MONEY, SPLITS
 from analytics.usage import versions
 from analytics.usage.charges import COUNTERS, DIMENSIONS, MEASURES
 
@@ -17,8 +17,7 @@ _CHARGE = pl.Schema(
         **dict.fromkeys(DIMENSIONS, pl.String),
         "happened_at": pl.Datetime("us"),
         **dict.fromkeys(COUNTERS, pl.Int8),
-        **dict.fromkeys(BUCKETS, pl.Int64),
-        **dict.fromkeys(("list_usd", "contracted_usd", "cost_usd", "quantity"), pl.Decimal(18, 9)),
+        **{name: pl.Int64 if name in (*BUCKETS, *SPLITS, "web_searches") else MONEY for name in MEASURES},
     }
 )
 _CHAIN = {"version": pl.Int32, "sign": pl.Int8, "kind": pl.String, "reason": pl.String}
@@ -30,7 +29,7 @@ def charge(call_id: int, usd: int | None, team: str | None = None) -> dict:
     known = usd is not None
     counters = {"calls": 1, "unknown_calls": not known, "unpriced_calls": 0, "priced": known, "usage_known": known}
     measures = {"cost_usd": Decimal(usd), "input_uncached_tokens": usd} if known else {}
-    absent = dict.fromkeys(("cache_read_known", "cache_write_known", "reasoning_known"), 0)
+    absent = dict.fromkeys(("cache_read_known", "cache_write_known", "reasoning_known", "reported"), 0)
     return {"call_id": call_id, "happened_at": MONDAY, "team": team, **counters, **absent, **measures}
 
 
