@@ -1,6 +1,6 @@
 """The books: one ledger and an account for each tenant. What arrives is posted in one transaction, or not at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -79,6 +79,16 @@ class Books:
         is_other = entry.records.height or entry.links.height or entry.charges.height
         return self._append({tenant: entry}, self.ledger.commit_no + 1, now) if is_other else None
 
+    def revise(self, operation: dict, charges: Callable[[int], pl.DataFrame], now: datetime) -> Posted:
+        """What somebody changed after the fact, as one commit: charges, of the number that the operation gets, and the operation."""
+        tenant, commit_no = operation["tenant"], self.ledger.commit_no + 1
+        number = self.ledger.query("queries/next_operation", tenant=tenant)["operation"][0]
+        rows = charges(number).with_columns(tenant=pl.lit(tenant), commit_no=pl.lit(commit_no, pl.Int64))
+        noted = pl.DataFrame([operation | {"operation": number, "commit_no": commit_no, "happened_at": now}])
+        self.ledger.append(commit_no, now, {"charges": rows, "operations": noted, "prices": self._new_prices(now)})
+        self._price_books.add(self.rules.prices.version)
+        return Posted(commit_no, _NOTHING[0].with_columns(tenant=pl.lit(tenant)), rows, 0, 0)
+
     def open(self, tenants: Sequence[str], now: datetime) -> None:
         """Opens the accounts of these tenants, so that what waited before a restart goes on waiting."""
         for tenant in tenants:
@@ -92,7 +102,7 @@ class Books:
             "links": _stacked(entries, commit_no, "links"),
             "charges": _stacked(entries, commit_no, "charges"),
             "evidence": _evidence(entries, commit_no),
-            "prices": self._new_prices(),
+            "prices": self._new_prices(now),
         }
         if any(map(len, tables.values())):
             self.ledger.append(commit_no, now, tables)
@@ -107,10 +117,10 @@ class Books:
             self._accounts[tenant] = Account(tenant, self.ledger, now)
         return self._accounts[tenant]
 
-    def _new_prices(self) -> pl.DataFrame:
+    def _new_prices(self, now: datetime) -> pl.DataFrame:
         """The price sets of a book the ledger has not seen yet."""
         book = self.rules.prices
-        return pl.DataFrame() if book.version in self._price_books else book.table
+        return pl.DataFrame() if book.version in self._price_books else book.table.with_columns(recorded_at=pl.lit(now))
 
 
 def _together(parts: list[Arrived]) -> tuple[pl.DataFrame, pa.Table]:

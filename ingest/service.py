@@ -50,7 +50,7 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
             clock.see(ledger.query("queries/last_now").item())
         owners = Owners(config.loops)
         signals = Signals(control, clock.now())
-        books = Books(ledger, Rules(owners, PriceBook.compile(config.prices)))
+        books = Books(ledger, Rules(owners, PriceBook.compile(config.prices, config.contracts, config.aliases, config.reported)))
         books.open(ledger.query("queries/tenants")["tenant"].to_list(), clock.now())
         guard = Guard(ledger, control, config.policies, _runs_going_on(ledger, owners, clock), signals, delivers=delivers)
         guard.catch_up(clock.now())

@@ -9,12 +9,15 @@ from pydantic import BaseModel, ValidationError
 
 from analytics.alerts import Channel
 from analytics.config.directory import read_directory
-from analytics.config.entries import CustomPrice, Limits, Loop, Policy, Subagent, Threshold, Trigger
+from analytics.config.entries import Limits, Loop, Policy, Subagent, Threshold, Trigger
 from analytics.config.explain import did_you_mean, explain
+from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.source import Source
 from analytics.errors import ConfigError, Problem
 
-__all__ = ["Config", "CustomPrice", "Limits", "Loop", "Policy", "Subagent", "Threshold", "Trigger", "load"]
+__all__ = [
+    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "Policy", "Reported", "Subagent", "Threshold", "Trigger", "load",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,14 @@ class Config:
     policies: tuple[Policy, ...] = ()
     loops: tuple[Loop, ...] = ()
     prices: tuple[CustomPrice, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    reported: tuple[Reported, ...] = ()
     channels: tuple[Channel, ...] = ()
+
+
+_LISTED = ("policies", "prices", "contracts", "aliases", "reported", "channels")
+"""Keys of files that hold lists."""
 
 
 def load(directory: Path | None) -> Config:
@@ -37,7 +47,7 @@ def load(directory: Path | None) -> Config:
     problems += [*refused, *_taken_names(sources), *_unknown_channels(sources)]
     if problems:
         raise ConfigError(problems)
-    listed = {key: _entries(files, key) for key in ("policies", "prices", "channels")}
+    listed = {key: _entries(files, key) for key in _LISTED}
     return Config(loops=tuple(file for file in files if isinstance(file, Loop)), **listed)
 
 
@@ -61,7 +71,7 @@ def _taken_names(sources: list[Source]) -> Iterator[Problem]:
     """Names that an earlier entry of the same kind has, in whichever file; wrong entries count too, so that all is said at once."""
     taken: dict[tuple[str, str], str] = {}
     for source in sources:
-        for path in (("name",), ("policies", "*", "name"), ("channels", "*", "name")):
+        for path in (("name",), ("policies", "*", "name"), ("contracts", "*", "name"), ("channels", "*", "name")):
             for loc, name in source.texts(*path):
                 here = f"{source.file}:{source.place(loc)[0]}"
                 first = taken.setdefault((source.kind.noun, name.strip()), here)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from analytics.alerts import Channel
-from analytics.config.entries import CustomPrice, Entry, Loop, Policy
+from analytics.config.base import Entry
+from analytics.config.entries import Loop, Policy
+from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.source import Kind, Source, read
 from analytics.errors import ConfigError, Problem
 
@@ -22,6 +24,9 @@ class Prices(Entry):
     """A file of `prices/`."""
 
     prices: tuple[CustomPrice, ...] | None = None
+    contracts: tuple[Contract, ...] | None = None
+    aliases: tuple[Alias, ...] | None = None
+    reported: tuple[Reported, ...] | None = None
 
 
 class Channels(Entry):
@@ -33,7 +38,7 @@ class Channels(Entry):
 KINDS = {
     "policies/*.yaml": Kind("policy", Policies),
     "loops/*.yaml": Kind("loop", Loop),
-    "prices/*.yaml": Kind("price", Prices, named_by=("model", "tool")),
+    "prices/*.yaml": Kind("price", Prices, named_by=("name", "model", "tool", "service")),
     "channels.yaml": Kind("channel", Channels),
     "owners.yaml": Kind("owner"),
     "outcomes.yaml": Kind("outcome"),

@@ -1,22 +1,15 @@
 """What an entry of a config directory is; one frozen model per kind of entry, units in the key names."""
 
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from analytics.config.values import Count, Instant, Money, Price, Schedule, Some, Text, Timezone, exactly_one
+from analytics.config.base import Entry
+from analytics.config.values import Count, Money, Schedule, Some, Text, Timezone, exactly_one
 from analytics.model import Role
 
 Dimension = Literal["tenant", "team", "loop", "agent", "role", "model", "provider", "user", "run", "tool"]
 StopAction = Literal["warn", "pause", "stop", "kill"]
-
-
-class Entry(BaseModel):
-    """Base of every entry: an unknown key is refused, and a loaded value never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, str_strip_whitespace=True)
 
 
 class Threshold(Entry):
@@ -35,7 +28,7 @@ class Policy(Entry):
     """A text of its own; incidents and signals carry it."""
     mode: Literal["enforce", "audit"] = "enforce"
     """audit records incidents and notifies, but orders nothing."""
-    when: dict[Dimension, Annotated[tuple[Text, ...], Some]] = {}
+    when: dict[Dimension, Annotated[tuple[Text, ...], Some]] = Field(default_factory=dict)
     """Which spend counts: every dimension must match one of its values (shell globs allowed). Empty means all spend."""
     window: Literal["day", "week", "month", "run"]
     """day, week, month or run: the time after which spend counts from 0 again. Weeks begin on Monday."""
@@ -147,79 +140,3 @@ class Loop(Grants):
         if len({subagent.name for subagent in subagents}) < len(subagents):
             raise ValueError("must each have a name of their own")
         return subagents
-
-
-_OPTIONAL_MTOK = ("cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "reasoning_mtok")
-
-
-class CustomPrice(Entry):
-    """A contract or custom price: of a model, US dollars per million tokens, or of a tool or sandbox, per call or second.
-
-    A new figure is a new dated entry: editing one would reprice the past.
-    """
-
-    model: Text | None = None
-    """Model id or shell glob; None in the price of a tool."""
-    tool: Annotated[Text | None, Field(validate_default=True)] = None
-    """Tool or sandbox name or shell glob; None in the price of a model."""
-    provider: Text | None = None
-    """None means whoever serves the model."""
-    input_mtok: Annotated[Price | None, Field(validate_default=True)] = None
-    """Input tokens that no cache served; every model price has it."""
-    output_mtok: Annotated[Price | None, Field(validate_default=True)] = None
-    """Every model price has it."""
-    cache_read_mtok: Price | None = None
-    """None means the input price."""
-    cache_write_mtok: Price | None = None
-    """None means the input price."""
-    cache_write_1h_mtok: Price | None = None
-    """None means the cache write price."""
-    reasoning_mtok: Price | None = None
-    """None means the output price."""
-    usd_per_call: Price | None = None
-    usd_per_second: Annotated[Price | None, Field(validate_default=True)] = None
-    valid_from: Instant | None = None
-    """First moment it holds, UTC; None means since ever."""
-    valid_to: Instant | None = None
-    """First moment it holds no more, UTC; None means until further notice."""
-    source: Text | None = None
-    """Where the figure comes from: a URL or a contract."""
-
-    @field_validator("tool")
-    @classmethod
-    def _model_or_tool(cls, tool: str | None, info: ValidationInfo) -> str | None:
-        return exactly_one("model", tool, info)
-
-    @field_validator("provider", "input_mtok", "output_mtok", *_OPTIONAL_MTOK)
-    @classmethod
-    def _only_of_a_model(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("tool"):
-            raise ValueError("belongs to the price of a model: a tool has usd_per_call or usd_per_second")
-        return value
-
-    @field_validator("input_mtok", "output_mtok")
-    @classmethod
-    def _always_of_a_model(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
-        if price is None and info.data.get("model"):
-            raise ValueError("is missing (US dollars per million tokens)")
-        return price
-
-    @field_validator("usd_per_call", "usd_per_second")
-    @classmethod
-    def _only_of_a_tool(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
-        if price is not None and info.data.get("model"):
-            raise ValueError("belongs to the price of a tool: a model has input_mtok and output_mtok")
-        return price
-
-    @field_validator("usd_per_second")
-    @classmethod
-    def _one_unit(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
-        return exactly_one("usd_per_call", price, info) if info.data.get("tool") else price
-
-    @field_validator("valid_to")
-    @classmethod
-    def _after_its_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        start = info.data.get("valid_from")
-        if start and end and end <= start:
-            raise ValueError(f"must be later than valid_from, {start:%Y-%m-%d %H:%M} UTC")
-        return end

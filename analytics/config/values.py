@@ -57,6 +57,8 @@ Money = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, max_digits=18,
 """US dollars, more than nothing, with at most 9 decimals: what the ledger holds exactly."""
 Price = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, max_digits=21, decimal_places=12)]
 """US dollars; 0 is a price. A millionth of it still fits the ledger's unit price."""
+Percent = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1000, max_digits=10, decimal_places=6)]
+"""Percent in quotes, such as "12.5"."""
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Some = BeforeValidator(_some)
 """For a list that means something else when empty than when left out."""

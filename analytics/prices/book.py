@@ -13,27 +13,19 @@ import polars as pl
 
 from analytics.model import BUCKETS, MONEY
 from analytics.prices.catalogue import SOURCE, Catalogue
+from analytics.prices.contracts import contract_sets
+from analytics.prices.costs import COST, EXTRAS, FULL_COST, MICRO, PRICE_OF
+from analytics.prices.final_word import final_word
 from analytics.prices.names import Names
-from analytics.prices.sets import PARENT, PRICE_SET, contract_set, digest, list_sets
+from analytics.prices.sets import EXTRA_KEYS, PARENT, PRICE_SET, custom_set, digest, list_sets
 
 if TYPE_CHECKING:
-    from analytics.config import CustomPrice
+    from analytics.config import Alias, Contract, CustomPrice, Reported
 
 TOOL_KINDS = ("tool", "sandbox")
 """Kinds that only custom prices price, by call or by second."""
 
 INPUT = BUCKETS[:5]
-PRICE_OF = {
-    "input_uncached_tokens": "input",
-    "cache_read_tokens": "cache_read",
-    "cache_write_tokens": "cache_write",
-    "cache_write_5m_tokens": "cache_write",
-    "cache_write_1h_tokens": "cache_write_1h",
-    "output_text_tokens": "output",
-    "reasoning_tokens": "reasoning",
-}
-"""Bucket -> the token price it costs. An unsplit cache write costs what a five-minute one does."""
-
 MOST_TOKENS = 100_000_000
 """In one bucket of one call; more is a broken record, and its cost might not fit."""
 MOST_MICROSECONDS = 999_999_999_000_000
@@ -46,46 +38,63 @@ class PriceBook:
     `table` holds one row per price set, schema PRICE_SET; `version` names the book, custom prices included.
     """
 
-    def __init__(self, names: Names, table: pl.DataFrame) -> None:
+    def __init__(self, names: Names, table: pl.DataFrame, reported: Sequence["Reported"] = ()) -> None:
         self.table = table
         self.version: str = table["price_book"][0]
-        self._names = names
+        self._names, self._reported = names, reported
         self._terms = table.select(_TERMS)
-        prices = table.select(_PRICES)
-        self._prices = prices.vstack(prices.clear(1))  # the last row is all null: no set
+        self._prices, self._extras = (
+            rows.vstack(rows.clear(1)) for rows in (table.select(_PRICES), table.select(_FEES))
+        )  # the last: no set
         self._has_contracts = (table["basis"] == "contract").any()
+        self._has_teams = table["teams"].null_count() < table.height
 
     @classmethod
-    def compile(cls, custom: Sequence["CustomPrice"] = ()) -> "PriceBook":
-        """The book of genai-prices' list and these custom prices; where several fit a call, the first one prices it."""
+    def compile(
+        cls, custom: Sequence["CustomPrice"] = (), contracts: Sequence["Contract"] = (), aliases: Sequence["Alias"] = (),
+        reported: Sequence["Reported"] = (),
+    ) -> "PriceBook":  # fmt: skip
+        """The book of genai-prices' list, these custom prices and contracts; where several fit a call, the first one prices it."""
         catalogue = Catalogue()
-        contracts = {row["price_set"]: row for row in map(contract_set, custom)}
-        version = f"{SOURCE}+custom-{digest([*contracts])}" if contracts else SOURCE
-        table = pl.DataFrame([*contracts.values(), *list_sets(catalogue.entries)], schema=PRICE_SET)
-        return cls(Names(catalogue, table), table.with_columns(price_book=pl.lit(version)))
+        listed = list(list_sets(catalogue.entries))
+        agreed = {row["price_set"]: row for row in map(custom_set, custom)}
+        agreed |= {row["price_set"]: row for contract in contracts for row in contract_sets(contract, listed, catalogue)}
+        said = [*agreed, *(entry.model_dump(mode="json") for entry in (*aliases, *reported))]
+        version = f"{SOURCE}+custom-{digest(said)}" if said else SOURCE
+        table = pl.DataFrame([*agreed.values(), *listed], schema=PRICE_SET).with_columns(price_book=pl.lit(version))
+        return cls(Names(catalogue, table, aliases), table, reported)
 
     def price(self, calls: pl.DataFrame) -> pl.DataFrame:
         """The same rows in the same order, with what they cost.
 
-        Reads `kind`, `provider`, `model_requested`, `model_served`, `tool`, `started_at`, `ended_at`, `happened_at` and BUCKETS. Adds
+        Reads `kind`, `provider`, `model_requested`, `model_served`, `tool`, `conditions`, `team`, `started_at`, `ended_at`, `happened_at`,
+        `reporter`, `reported_usd`, BUCKETS, SPLITS and `web_searches`. Adds
 
         - `model`: canonical id; null without a name
         - `price_provider`, `price_model`: whose price holds, as its price set says; null where none does
-        - `price_set`: null if unpriced; `price_book`: this book's version
-        - `basis`: list, contract, or estimated if the list lacks a bucket's price and its parent's stands in; null if unpriced
+        - `price_set`: null if unpriced; `price_book`: this book's version; `contract`: its name, where one changed the price
+        - `basis`: list, contract, reported, or estimated if the list lacks a bucket's price and its parent's stands in, or does not know
+          the seller or a condition of the call; null if unpriced
         - `unpriced_reason`: no usage, implausible usage, no model, unknown model, unknown tool, no price at that time, no price for its
           tokens; null if priced
         - `unit`, `quantity`: tokens, call or second, and how many; quantity is null if nobody said
         - `list_usd`: what the list asks; `contracted_usd`, `cost_usd`: what the contract asks, else the list; null if unpriced
         """
-        units = calls.select(*_READ).with_row_index("row").with_columns(*_UNITS)
+        units = calls.select(*_READ).with_row_index("row").with_columns(*_UNITS).with_columns(self._epochs(calls["happened_at"]))
         meanings = self._meanings(units.select(KEY).unique())
         named = units.join(meanings, on=KEY, how="left", nulls_equal=True, maintain_order="left")
         fits = self._in_force(named)
         used = self._costs(named, fits)
         listed = self._costs(named, fits.filter(set_basis="list")) if self._has_contracts else used
-        priced = used.with_columns(list_usd=listed["cost_usd"], price_book=pl.lit(self.version))
-        return calls.with_columns(priced.select(*_ADDED))
+        priced = used.with_columns(list_usd=listed["cost_usd"], price_book=pl.lit(self.version)).select(*_ADDED)
+        return final_word(calls.with_columns(priced), self._reported) if self._reported else calls.with_columns(priced)
+
+    def _epochs(self, happened_at: pl.Series) -> pl.Series:
+        """Which meaning of moving names holds for each call."""
+        if not self._names.epochs:
+            return pl.repeat(0, len(happened_at), dtype=pl.Int64, eager=True).alias("epoch")
+        epochs = pl.Series(self._names.epochs, dtype=happened_at.dtype).to_physical().to_numpy()
+        return pl.Series("epoch", np.searchsorted(epochs, happened_at.to_physical().fill_null(_ALWAYS).to_numpy(), side="right"))
 
     def _meanings(self, keys: pl.DataFrame) -> pl.DataFrame:
         meanings = [self._names.meaning(*key) for key in keys.iter_rows()]
@@ -93,28 +102,35 @@ class PriceBook:
             pl.Series("model", [meaning.model for meaning in meanings], pl.String),
             pl.Series("set", [meaning.sets for meaning in meanings], pl.List(pl.UInt32)),
             pl.Series("name_problem", [meaning.problem for meaning in meanings], pl.String),
+            pl.Series("is_guess", [meaning.is_guess for meaning in meanings], pl.Boolean),
         ]
         return keys.hstack(columns)
 
     def _in_force(self, named: pl.DataFrame) -> pl.DataFrame:
         """Call (`row`) and price set of every price that holds for it, contracts first; at most one of a call's is from the list."""
-        offers = named.select("row", "set", "at", "time_of_day", "input_tokens").explode("set")
-        return offers.hstack(self._terms[offers["set"]]).filter(*_IN_FORCE).select("row", "set", "set_basis")
+        offers = named.select("row", "set", "at", "time_of_day", "input_tokens", "team").explode("set")
+        held = offers.hstack(self._terms[offers["set"]]).filter(*_IN_FORCE)
+        if self._has_teams:
+            held = held.with_columns(self.table["teams"].gather(held["set"])).filter(_FOR_TEAM)
+        return held.select("row", "set", "set_basis")
 
     def _costs(self, named: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
         """The calls, the first price set that fits each, and `cost_usd`, null where there is none."""
         rows, sets = fits["row"].to_numpy(), fits["set"].to_numpy()
         chosen = np.full(named.height, self.table.height)
         chosen[rows[::-1]] = sets[::-1]  # the last write wins, so the first set of each call
-        return named.hstack(self._prices[chosen]).with_columns(cost_usd=_COST)
+        offered = named.hstack(self._prices[chosen])
+        is_plain = all(offered[name].null_count() == offered.height for name in (*EXTRAS, "request_usd"))
+        return offered.with_columns(cost_usd=COST) if is_plain else offered.hstack(self._extras[chosen]).with_columns(cost_usd=FULL_COST)
 
 
 # Steps of `price`, in the order it takes them.
 
-KEY = ["is_tool", "provider", "model_requested", "model_served", "tool"]
+KEY = ["is_tool", "provider", "model_requested", "model_served", "tool", "conditions", "epoch"]
 _READ = [
     pl.col("kind").is_in(TOOL_KINDS).alias("is_tool"),
-    *KEY[1:],
+    *KEY[1:-1],
+    "team",
     pl.col("happened_at").to_physical().alias("at"),
     pl.col("happened_at").dt.time().to_physical().alias("time_of_day"),
     (pl.col("ended_at") - pl.col("started_at")).to_physical().alias("microseconds"),
@@ -122,6 +138,7 @@ _READ = [
     pl.min_horizontal(BUCKETS).alias("fewest"),
     pl.max_horizontal(BUCKETS).alias("most"),
     *BUCKETS,
+    *EXTRAS,
 ]
 _UNITS = [
     pl.when("is_tool").then("tool").alias("tool"),
@@ -136,6 +153,7 @@ _UNITS = [
 ]
 
 _ALWAYS, _NEVER = -(2**63), 2**63 - 1
+_FOR_TEAM = pl.col("teams").is_null() | pl.col("teams").list.contains(pl.col("team"))
 _TERMS = [
     pl.col("basis").alias("set_basis"),
     pl.col("valid_from", "daily_from").to_physical().fill_null(_ALWAYS),
@@ -156,33 +174,13 @@ _PRICES = [
     pl.col("provider").alias("price_provider"),
     pl.col("model").alias("price_model"),
     pl.col("basis").alias("set_basis"),
-    pl.col(*(f"{price}_usd" for price in PARENT), "call_usd", "second_usd"),
+    "contract",
+    pl.col("list_set").is_not_null().alias("of_list"),
+    pl.col(*(f"{price}_usd" for price in PARENT), "call_usd", "second_usd", "request_usd"),
     *(pl.col("inherited").list.contains(price).alias(f"{price}_inherited") for price in PARENT),
 ]
 
-_ZERO, _MICRO = pl.lit(Decimal(0), MONEY), Decimal("0.000001")
-
-
-def _bucket_cost(bucket: str) -> pl.Expr:
-    tokens, price = pl.col(bucket), pl.col(f"{PRICE_OF[bucket]}_usd")
-    return pl.when(tokens > 0).then((tokens * price).cast(MONEY, strict=False)).otherwise(_ZERO)
-
-
-# Casts round half to even. Three places of microseconds x dollars a second are nine of dollars: round there, once, then shift. Custom
-# prices have at most 12 decimal places, which leaves room for any duration.
-_micro_usd = (pl.col("microseconds") * pl.col("second_usd").cast(pl.Decimal(38, 12))).cast(pl.Decimal(38, 3))
-_seconds_cost = _micro_usd.cast(pl.Decimal(38, 9)) * _MICRO
-# `when` multiplies the rows that it keeps and no others, so a broken count cannot overflow.
-_COST = (
-    pl.when(pl.col("price_set").is_null() | pl.col("usage_problem").is_not_null())
-    .then(None)
-    .when(~pl.col("is_tool"))
-    .then(pl.sum_horizontal(map(_bucket_cost, BUCKETS), ignore_nulls=False))
-    .when(pl.col("second_usd").is_null())
-    .then("call_usd")
-    .otherwise(pl.col("call_usd").fill_null(0) + _seconds_cost)
-    .cast(MONEY, strict=False)
-)
+_FEES = [f"{extra}_usd" for extra in EXTRA_KEYS if extra != "request"]
 
 _priced = pl.col("cost_usd").is_not_null()
 _by_parent = pl.any_horizontal(
@@ -190,7 +188,8 @@ _by_parent = pl.any_horizontal(
     for bucket, price in PRICE_OF.items()
     if price != "reasoning"  # billed as output by nearly everybody: that is no guess
 )
-_is_guess = (pl.col("set_basis") == "list") & _by_parent  # a custom price that leaves a bucket out means its parent's price
+_of_list = (pl.col("set_basis") == "list") | pl.col("of_list")  # a custom price that leaves a bucket out means its parent's price
+_is_guess = _of_list & (_by_parent | pl.col("is_guess"))
 _is_timed = pl.col("is_tool") & pl.col("second_usd").is_not_null()
 _ADDED = [
     "model",
@@ -216,10 +215,10 @@ _ADDED = [
     .when(~pl.col("is_tool"))
     .then(pl.sum_horizontal(BUCKETS).cast(MONEY, strict=False))
     .when(_is_timed)
-    .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * _MICRO).cast(MONEY))
+    .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * MICRO).cast(MONEY))
     .otherwise(pl.lit(Decimal(1), MONEY))
     .alias("quantity"),
-    pl.lit(None, pl.String).alias("contract"),
+    pl.when(_priced).then("contract").alias("contract"),
     "list_usd",
     pl.col("cost_usd").alias("contracted_usd"),
     "cost_usd",

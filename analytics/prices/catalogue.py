@@ -5,8 +5,8 @@ OpenTelemetry, SDK names such as `openai.responses`, frameworks that stand where
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from genai_prices.data import providers as PROVIDERS
@@ -62,6 +62,8 @@ class Entry:
     provider: str
     """The provider id that the price belongs to: `openai` for the same model."""
     info: ModelInfo
+    is_guess: bool = False
+    """Whether the seller is only the model's maker, because nobody knows who sold it."""
 
 
 class Catalogue:
@@ -80,12 +82,23 @@ class Catalogue:
         found = find_provider_by_id(PROVIDERS, PROVIDER_ALIASES.get(head, head)) or find_provider_by_id(PROVIDERS, name)
         return found.id if found else name
 
+    def prices_of(self, provider: str) -> list[str]:
+        """Providers whose prices also hold at this one, as OpenAI's at Azure."""
+        found = find_provider_by_id(PROVIDERS, provider)
+        return (found and found.fallback_model_providers) or []
+
     def entry(self, provider: str | None, *models: str) -> Entry | None:
-        """The first entry that a model name finds under a provider id, else the first that one finds alone."""
+        """The first entry that a model name finds under a provider id; where nobody knows the provider, one that it finds alone."""
         if provider in SELF_HOSTED:
             return None
-        scopes = dict.fromkeys((provider, None))
-        readings = (reading for scope in scopes for model in models for reading in self._readings(scope, model))
+        found = self._first(provider, models)
+        if found or provider is None or find_provider_by_id(PROVIDERS, provider):
+            return found  # another provider's price for a model of the same name would be a guess
+        found = self._first(None, models)
+        return found and replace(found, is_guess=True)
+
+    def _first(self, provider: str | None, models: Iterable[str]) -> Entry | None:
+        readings = (reading for model in models for reading in self._readings(provider, model))
         return next((entry for reading in readings if (entry := self._find(*reading))), None)
 
     def spellings(self, provider: str | None, model: str) -> list[str]:

@@ -18,8 +18,8 @@ COUNTERS = (
 )  # fmt: skip
 DIMENSIONS = (
     "happened_at", "call_kind", "loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule", "loop_rule",
-    "provider", "model", "model_requested", "model_served", "tool", "runtime", "conditions", "unit", "price_set", "price_book", "contract",
-    "basis", "unpriced_reason",
+    "provider", "model", "model_requested", "model_served", "tool", "runtime", "reporter", "conditions", "unit", "price_set", "price_book",
+    "contract", "basis", "unpriced_reason",
 )  # fmt: skip
 _OWNERSHIP = {"loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "owner_rule", "loop_rule"}
 _CHAIN = ("call_id", "version", "sign", "kind", "reason")
@@ -78,6 +78,14 @@ def versions(desired: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
         desired.join(replacing, on="call_id").select(_CHAIN + columns),
     ]
     return pl.concat(parts)
+
+
+def replaced(current: pl.DataFrame, desired: pl.DataFrame, kind: str, reason: str) -> pl.DataFrame:
+    """Charge rows that put `desired` in the place of `current`, row by row, because somebody said so."""
+    version = {"version": current["version"] + 1, "kind": pl.lit(kind)}
+    columns = (*_CHAIN, *DIMENSIONS, *COUNTERS, *MEASURES)
+    after = desired.with_columns(**version, sign=pl.lit(1, pl.Int8), reason=pl.lit(reason))
+    return pl.concat([_reversed(current.with_columns(**version)).select(columns), after.select(columns)])
 
 
 def _unchanged(columns: Collection[str]) -> pl.Expr:

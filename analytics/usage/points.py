@@ -137,7 +137,9 @@ def _calls(points: pl.DataFrame, counting: pl.DataFrame) -> pl.DataFrame:
     first = points.join(counting.select("primary"), left_on="record_key", right_on="primary", how="semi").drop(*BUCKETS, "kind")
     keyed = counting.select(pl.col("primary").alias("record_key"), *(name for name in BUCKETS if name in counting.columns))
     missing = [pl.lit(None, pl.Int64).alias(name) for name in BUCKETS if name not in counting.columns]
-    calls = first.join(keyed, on="record_key").with_columns(*missing, kind=pl.lit("model"), primary="record_key")
+    calls = first.join(keyed, on="record_key").with_columns(
+        *missing, kind=pl.lit("model"), primary="record_key", reporter=pl.lit(None, pl.String)
+    )
     return calls.hstack([_call_id(calls["record_key"])])
 
 

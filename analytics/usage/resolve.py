@@ -25,8 +25,8 @@ _BY_RESPONSE, _BY_REQUEST, _BY_RECORD = np.uint64(1), np.uint64(4), np.uint64(2)
 _OF_CALL = (
     "record_key", "signal", "content_hash", "attribute_count", "trace_id", "started_at", "ended_at", *FLOWING,
     *(f"{name}_else" for name in OF_RESOURCE), "provider", "model_requested", "model_served", "response_id", "request_id", "process",
-    "tool", "mcp_server", "runtime", *BUCKETS, "usage_settled", "reasoning_apart", "reported_usd", "conditions", "web_searches", *SPLITS,
-    "tags", "in_tokens", "out_tokens",
+    "tool", "mcp_server", "runtime", *BUCKETS, *SPLITS, "usage_settled", "reasoning_apart", "reported_usd", "reporter", "conditions",
+    "web_searches", "tags", "in_tokens", "out_tokens",
 )  # fmt: skip
 """What is asked of the records of a call, whose kind comes with them."""
 _TOOLS = ("tool", "sandbox")
@@ -84,7 +84,8 @@ def resolve(records: pl.DataFrame, priced_tools: pl.Expr, counted: pl.Series, se
     `counted` are keys of sums that counted before, `settled` traces whose sums need not wait for more.
     """
     tree = Tree.of(records)
-    nodes = flowing(records, tree)
+    reporter = pl.when(pl.col("reported_usd").is_not_null()).then("service")
+    nodes = flowing(records.with_columns(reporter=reporter), tree)
     said = nodes.select(has_usage()).to_series().to_numpy()
     is_call, is_sum = _told_apart(nodes, tree, said, priced_tools)
     pairs, is_outer = joins.nested(nodes, tree, is_call, said)

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from analytics.config import CustomPrice
 from analytics.model import BUCKETS, MONEY, TIME, UNIT_PRICE
 from analytics.prices import PRICE_SET, PriceBook
+from analytics.prices.costs import EXTRAS
 
 NOON = datetime(2026, 11, 22, 12)
-TEXTS = ("kind", "provider", "model_requested", "model_served", "tool")
+TEXTS = ("kind", "provider", "model_requested", "model_served", "tool", "conditions", "team", "reporter")
 TIMES = ("started_at", "ended_at", "happened_at")
-CALL = pl.Schema(dict.fromkeys(TEXTS, pl.String) | dict.fromkeys(TIMES, TIME) | dict.fromkeys(BUCKETS, pl.Int64))
+CALL = pl.Schema(
+    dict.fromkeys(TEXTS, pl.String) | dict.fromkeys(TIMES, TIME) | dict.fromkeys((*BUCKETS, *EXTRAS), pl.Int64) | {"reported_usd": MONEY}
+)
 
 
 def call(model: str | None = None, **said) -> dict:

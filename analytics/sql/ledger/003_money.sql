@@ -16,6 +16,7 @@ alter table charges add column loop_rule varchar;               -- what decided 
 alter table charges add column method varchar;                  -- of an allocation: how the shared cost was split
 alter table charges add column reported tinyint;                -- presence counter of reported_usd
 alter table charges add column reported_usd decimal(18, 9);     -- what the runtime said
+alter table charges add column reporter varchar;                -- service.name of who said it
 alter table charges add column web_searches bigint;
 alter table charges add column audio_input_tokens bigint;       -- subsets of the buckets
 alter table charges add column audio_output_tokens bigint;

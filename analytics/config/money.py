@@ -1,0 +1,173 @@
+"""What an entry of `prices/*.yaml` is: custom prices, contracts on top of list prices, other names of models, and whose word is final."""
+
+from datetime import datetime
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from analytics.config.base import Entry
+from analytics.config.values import Instant, Money, Percent, Price, Text, exactly_one
+
+_OPTIONAL_MTOK = ("cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "reasoning_mtok", "usd_per_search")
+
+
+class Dated(Entry):
+    """What holds for a time."""
+
+    valid_from: Instant | None = None
+    """First moment it holds, UTC; None means since ever."""
+    valid_to: Instant | None = None
+    """First moment it holds no more, UTC; None means until further notice."""
+
+    @field_validator("valid_to")
+    @classmethod
+    def _after_its_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
+        start = info.data.get("valid_from")
+        if start and end and end <= start:
+            raise ValueError(f"must be later than valid_from, {start:%Y-%m-%d %H:%M} UTC")
+        return end
+
+
+class CustomPrice(Dated):
+    """A custom price: of a model, US dollars per million tokens, or of a tool or sandbox, per call or second.
+
+    A new figure is a new dated entry: editing one would reprice the past.
+    """
+
+    name: Text | None = None
+    """What a charge calls it; None means that its price set says enough."""
+    model: Text | None = None
+    """Model id or shell glob; None in the price of a tool."""
+    tool: Annotated[Text | None, Field(validate_default=True)] = None
+    """Tool or sandbox name or shell glob; None in the price of a model."""
+    provider: Text | None = None
+    """None means whoever serves the model."""
+    teams: tuple[Text, ...] = ()
+    """Whose calls it prices; empty means everybody's."""
+    input_mtok: Annotated[Price | None, Field(validate_default=True)] = None
+    """Input tokens that no cache served; every model price has it."""
+    output_mtok: Annotated[Price | None, Field(validate_default=True)] = None
+    """Every model price has it."""
+    cache_read_mtok: Price | None = None
+    """None means the input price."""
+    cache_write_mtok: Price | None = None
+    """None means the input price."""
+    cache_write_1h_mtok: Price | None = None
+    """None means the cache write price."""
+    reasoning_mtok: Price | None = None
+    """None means the output price."""
+    usd_per_search: Price | None = None
+    """For each web search that the provider ran; None means no fee."""
+    usd_per_call: Price | None = None
+    usd_per_second: Annotated[Price | None, Field(validate_default=True)] = None
+    source: Text | None = None
+    """Where the figure comes from: a URL or a contract."""
+
+    @field_validator("tool")
+    @classmethod
+    def _model_or_tool(cls, tool: str | None, info: ValidationInfo) -> str | None:
+        return exactly_one("model", tool, info)
+
+    @field_validator("provider", "input_mtok", "output_mtok", *_OPTIONAL_MTOK)
+    @classmethod
+    def _only_of_a_model(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("tool"):
+            raise ValueError("belongs to the price of a model: a tool has usd_per_call or usd_per_second")
+        return value
+
+    @field_validator("input_mtok", "output_mtok")
+    @classmethod
+    def _always_of_a_model(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if price is None and info.data.get("model"):
+            raise ValueError("is missing (US dollars per million tokens)")
+        return price
+
+    @field_validator("usd_per_call", "usd_per_second")
+    @classmethod
+    def _only_of_a_tool(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if price is not None and info.data.get("model"):
+            raise ValueError("belongs to the price of a tool: a model has input_mtok and output_mtok")
+        return price
+
+    @field_validator("usd_per_second")
+    @classmethod
+    def _one_unit(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        return exactly_one("usd_per_call", price, info) if info.data.get("tool") else price
+
+
+_NEEDS = {"percent_off": "percent", "mark_up": "percent", "commitment": "committed_usd", "provisioned": "usd_per_hour"}
+_MAY = {"commitment": ("percent",)}
+_BOUNDS = {"commitment": ("valid_from", "valid_to"), "provisioned": ("valid_from",)}
+_ALL = 100
+
+
+class Contract(Dated):
+    """What was agreed on top of the list: a percentage off or up, spend committed to, or capacity paid by the hour.
+
+    Custom prices come before contracts, and of several contracts that cover a call the first one holds.
+    """
+
+    name: Text
+    """A text of its own; charges carry it."""
+    kind: Literal["percent_off", "mark_up", "commitment", "provisioned"]
+    """percent_off, mark_up, commitment or provisioned."""
+    provider: Text | None = None
+    """None means every provider."""
+    model: Text = "*"
+    """The list's model id or a shell glob."""
+    teams: tuple[Text, ...] = ()
+    """Whose calls it covers; empty means everybody's."""
+    percent: Percent | None = None
+    """Off the list's price (percent_off, commitment) or on top of it (mark_up)."""
+    committed_usd: Money | None = None
+    """What is to be spent between valid_from and valid_to (commitment)."""
+    usd_per_hour: Annotated[Money | None, Field(validate_default=True)] = None
+    """Of the capacity, used or not; its calls cost nothing more (provisioned)."""
+    source: Text | None = None
+    """Where it was agreed."""
+
+    @field_validator("usd_per_hour")
+    @classmethod
+    def _of_its_kind(cls, usd: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if not {"kind", "percent", "committed_usd"} <= info.data.keys():
+            return usd
+        given = {name for name in ("percent", "committed_usd") if info.data[name] is not None} | ({"usd_per_hour"} if usd else set())
+        kind, needed = info.data["kind"], _NEEDS[info.data["kind"]]
+        if needed not in given:
+            raise ValueError(f"or another term is missing: a contract of kind {kind} needs {needed}")
+        if wrong := given - {needed, *_MAY.get(kind, ())}:
+            raise ValueError(f"and {needed}: a contract of kind {kind} knows no {min(wrong)}")
+        if kind != "mark_up" and (info.data["percent"] or 0) > _ALL:
+            raise ValueError(f"and percent: more than {_ALL} percent off would be a negative price")
+        if missing := [name for name in _BOUNDS.get(kind, ()) if not info.data.get(name)]:
+            raise ValueError(f"and {needed}: a contract of kind {kind} needs {missing[0]}")
+        return usd
+
+
+class Alias(Dated):
+    """Another name of a model, such as that of a deployment or one that moves from model to model."""
+
+    name: Text
+    """As telemetry says it, or a shell glob."""
+    model: Text
+    """The model id that it stands for."""
+    provider: Text | None = None
+    """None means at every provider."""
+
+    def means(self, provider: str | None, name: str, at: datetime) -> bool:
+        """Whether `name` at `provider` is this alias at that time, UTC."""
+        if self.provider and self.provider.lower() != (provider or "").lower():
+            return False
+        holds = (not self.valid_from or self.valid_from <= at) and (not self.valid_to or at < self.valid_to)
+        return holds and fnmatchcase(name.lower(), self.name.lower())
+
+
+class Reported(Dated):
+    """A service whose own word on what a call cost is final, such as a gateway that knows its invoice."""
+
+    service: Text
+    """`service.name` of the one that reports the cost, or a shell glob."""
+    source: Text | None = None
+    """Why it is believed."""
