@@ -19,7 +19,7 @@ class HeldError(LoopledgerError):
 def reprice(args: argparse.Namespace) -> int:
     """Calls priced again with today's prices: the difference by team, loop and model, then the new charges, which say who and why.
 
-    Example: loopledger reprice --from 2026-11-01 --to 2026-12-01 --model 'claude-sonnet-4-5' --why "contract signed late" --dry-run
+    Example: loopledger reprice --from 2026-11-01 --to 2026-12-01 --why correction --dry-run
     """
     from analytics.repricing import Scope, operation
     from analytics.repricing import reprice as again

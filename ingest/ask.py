@@ -13,7 +13,7 @@ import polars as pl
 
 from analytics.config import Config, load
 from analytics.errors import StoreError
-from analytics.reports import REPORTS, Question, QuestionError, Sources
+from analytics.reports import REPORTS, WORDS, Question, QuestionError, Sources
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
 from ingest.explanation import explained
@@ -92,7 +92,7 @@ def _from_stores(data: Path, report: str, params: Mapping[str, object]) -> pl.Da
         until=moments.get("to"),
         by=tuple(word for word in str(params.get("by", "")).split(",") if word),
         filters=filters,
-        words={name: str(params[name]) for name in ("policy", "scope", "window") if name in params},
+        words={name: str(params[name]) for name in WORDS if name in params},
     )
     with _stores(data) as sources:
         return REPORTS[report](sources, question)

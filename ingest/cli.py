@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
-from analytics.reports import DIMENSIONS, FILTERS, REPORTS, QuestionError
+from analytics.reports import DIMENSIONS, FILTERS, REPORTS, WORDS, QuestionError
 from ingest import amending
 from ingest.arguments import data_of, port_number, with_config, with_data, with_ports
 
@@ -101,7 +101,7 @@ def report(args: argparse.Namespace) -> int:
         "by": args.by,
         "from": args.since,
         "to": args.until,
-        **{name: getattr(args, name) for name in (*FILTERS, "policy", "scope", "window")},
+        **{name: getattr(args, name) for name in (*FILTERS, *WORDS)},
     }
     rows = ask(data_of(args), args.name, {name: value for name, value in given.items() if value})
     if args.format == "table":
@@ -175,7 +175,7 @@ def check(args: argparse.Namespace) -> int:
         config = load(args.directory)
     except ConfigError as error:
         return _fail(NOT_HELD, str(error))
-    parts = ", ".join(f"{len(getattr(config, part))} {part}" for part in ("policies", "loops", "prices", "channels"))
+    parts = ", ".join(f"{len(getattr(config, part))} {part}" for part in ("policies", "loops", "prices", "contracts", "channels"))
     print(f"{args.directory} is valid: {parts}")
     return DONE
 
@@ -256,8 +256,10 @@ def _add_report(add: Callable) -> None:
     question.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
     for name in FILTERS:
         question.add_argument(f"--{name}", action="append", metavar="VALUE", help=f"only this {name}; may be repeated")
-    for name in ("policy", "scope", "window"):
-        question.add_argument(f"--{name}", help="which budget (budget_burn)")
+    for name in WORDS:
+        question.add_argument(
+            f"--{name.replace('_', '-')}", help="which budget (policy, scope, window), which price books (from_book, to_book)"
+        )
 
 
 def _fail(code: int, text: str) -> int:

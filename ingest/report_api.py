@@ -11,13 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, Question, QuestionError, Sources, coverage
+from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, WORDS, Question, QuestionError, Sources, coverage
 from ingest.access import DEFAULT_TENANT
 from ingest.explanation import UnknownRunError, explained, nested, next_cursor
 from ingest.formats import to_arrow, to_csv, to_objects, to_parquet, to_plain
 from ingest.problems import problem
-
-_WORDS = ("policy", "scope", "window")
 
 
 class ReportApi:
@@ -120,7 +118,7 @@ def _question(request: Request, run: str | None) -> Question:
         until=parse_time(given["to"]) if given.get("to") else None,
         by=tuple(word for word in given.get("by", "").split(",") if word),
         filters=filters | ({"run": (run,)} if run else {}),
-        words={name: given[name] for name in _WORDS if name in given},
+        words={name: given[name] for name in WORDS if name in given},
         limit=int(limit) if limit else MOST_ROWS,
         cursor=given.get("cursor"),
     )
@@ -139,7 +137,7 @@ def _next_cursor(name: str, question: Question, rows: pl.DataFrame) -> str | Non
 
 
 def _openapi() -> dict:
-    names = ("from", "to", "by", "limit", "cursor", *FILTERS, *_WORDS)
+    names = ("from", "to", "by", "limit", "cursor", *FILTERS, *WORDS)
     query = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]
     report = {"name": "name", "in": "path", "required": True, "schema": {"enum": list(REPORTS)}}
     run = {"name": "run", "in": "path", "required": True, "schema": {"type": "string"}}

@@ -9,23 +9,33 @@ import polars as pl
 
 from analytics.reports.budget_burn import budget_burn
 from analytics.reports.budgets import budgets
+from analytics.reports.commitments import commitments
 from analytics.reports.coverage import coverage
 from analytics.reports.data_quality import data_quality
 from analytics.reports.explain import explain
 from analytics.reports.incidents import incidents
 from analytics.reports.inventory import inventory
-from analytics.reports.question import DIMENSIONS, FILTERS, MOST_ROWS, Question, QuestionError, Sources
+from analytics.reports.price_changes import price_changes
+from analytics.reports.prices import prices
+from analytics.reports.question import DIMENSIONS, FILTERS, MOST_ROWS, WORDS, Question, QuestionError, Sources
+from analytics.reports.repricing import repricing
 from analytics.reports.run_names import aliased
 from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
 from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
+from analytics.reports.unpriced import unpriced
 
 Report = Callable[[Sources, Question], pl.DataFrame]
 
 REPORTS: dict[str, Report] = {
     report.__name__: report
-    for report in (spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory)
-}
+    for report in (
+        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory,
+        prices, price_changes, unpriced, commitments, repricing,
+    )
+}  # fmt: skip
 
-__all__ = ["DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage"]
+__all__ = [
+    "DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "WORDS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage",
+]  # fmt: skip

@@ -11,6 +11,8 @@ from analytics.ledger import Ledger
 
 DIMENSIONS = ("model", "model_served", "provider", "agent", "role", "team", "user", "loop", "run", "day", "tool", "runtime")
 FILTERS = ("team", "loop", "model", "agent", "role", "user", "provider", "run", "tool")
+WORDS = ("policy", "scope", "window", "from_book", "to_book")
+"""What single reports ask for beside filters."""
 MOST_ROWS = 1000
 
 

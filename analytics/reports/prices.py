@@ -1,0 +1,23 @@
+"""The price rows behind the money: which were used, what they say, and where they come from."""
+
+import polars as pl
+
+from analytics.reports.question import FILTERS, Question, QuestionError, Sources
+
+_KNOWN = ("model", "provider", "team", "loop")
+
+
+def prices(sources: Sources, question: Question) -> pl.DataFrame:
+    """One row per price set that charges used, dearest first; with `model` or `provider` also what the newest book says of those.
+
+    Columns: price_set | calls, cost_usd charged by it | provider, model, tool, conditions, basis, contract, teams, source | valid_from,
+    valid_to, daily_from, daily_to, above_input_tokens, up_to_input_tokens | `*_unit_usd` US dollars for one token, call, second, search or
+    request; null where nobody asks a price | inherited | price_book | recorded_at. What has no price set, such as calls without a known
+    price, is one row without a name, so that the rows add up to the ledger.
+    """
+    if wrong := [name for name in question.filters if name not in _KNOWN]:
+        raise QuestionError(f"this report knows no filter {wrong[0]}: give any of {', '.join(name for name in FILTERS if name in _KNOWN)}")
+    params = question.params()
+    asked = {name: params[name] for name in ("tenant", "since", "until", *(f"only_{name}" for name in _KNOWN))}
+    rows = sources.ledger.query("reports/prices", **asked)
+    return rows.head(question.limit) if question.limit else rows
