@@ -12,6 +12,12 @@ page = st.navigation(
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, on what."),
         st.Page("app_pages/runs.py", title="Runs", icon=":material/account_tree:", help="Each run, and every step inside it."),
         st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
+        st.Page(
+            "app_pages/prices.py",
+            title="Prices",
+            icon=":material/sell:",
+            help="What each unit costs, by whose word, and what has no price.",
+        ),
         st.Page("app_pages/data_quality.py", title="Data quality", icon=":material/fact_check:", help="What totals leave out, and why."),
     ],
     position="top",

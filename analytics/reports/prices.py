@@ -5,6 +5,10 @@ import polars as pl
 from analytics.reports.question import FILTERS, Question, QuestionError, Sources
 
 _KNOWN = ("model", "provider", "team", "loop")
+_MTOK = [
+    (pl.col(f"{name}_unit_usd") * 1_000_000).cast(pl.Decimal(38, 12)).alias(f"{name}_mtok")
+    for name in ("input", "cache_read", "cache_write", "output")
+]
 
 
 def prices(sources: Sources, question: Question) -> pl.DataFrame:
@@ -12,12 +16,12 @@ def prices(sources: Sources, question: Question) -> pl.DataFrame:
 
     Columns: price_set | calls, cost_usd charged by it | provider, model, tool, conditions, basis, contract, teams, source | valid_from,
     valid_to, daily_from, daily_to, above_input_tokens, up_to_input_tokens | `*_unit_usd` US dollars for one token, call, second, search or
-    request; null where nobody asks a price | inherited | price_book | recorded_at. What has no price set, such as calls without a known
-    price, is one row without a name, so that the rows add up to the ledger.
+    request; null where nobody asks a price | `*_mtok` the same for a million tokens | inherited | price_book | recorded_at. What has no
+    price set, such as calls without a known price, is one row without a name, so that the rows add up to the ledger.
     """
     if wrong := [name for name in question.filters if name not in _KNOWN]:
         raise QuestionError(f"this report knows no filter {wrong[0]}: give any of {', '.join(name for name in FILTERS if name in _KNOWN)}")
     params = question.params()
     asked = {name: params[name] for name in ("tenant", "since", "until", *(f"only_{name}" for name in _KNOWN))}
-    rows = sources.ledger.query("reports/prices", **asked)
+    rows = sources.ledger.query("reports/prices", **asked).with_columns(_MTOK)
     return rows.head(question.limit) if question.limit else rows

@@ -37,7 +37,11 @@ def reopened(desk: Desk, *prices: CustomPrice) -> Desk:
 @pytest.fixture
 def desk(tmp_path):
     desk = Desk(tmp_path, [policy(limit_usd=Decimal(1000))])
-    desk.watch(call("a", 6, team="mint", loop="nightly"), call("b", 4, minute=60, team="forge", trace="other"), call("u", None, minute=61))
+    desk.watch(
+        call("a", 6, team="mint", loop="nightly"),
+        call("b", 4, minute=60, team="forge", trace="other"),
+        call("u", None, minute=61, trace="u"),
+    )
     desk.watch(span("lift", kind="tool", tool="crane", minute=62, trace="tools"))
     yield desk
     desk.close()
