@@ -17,7 +17,7 @@ from analytics.ledger import Ledger
 from analytics.model import BUCKETS, MODEL_KINDS
 from analytics.names import Names
 from analytics.owners import Owners
-from analytics.prices import PriceBook
+from analytics.prices import PriceBook, priced
 from analytics.usage import LINK, Resolved
 from analytics.usage.points import Metered, compared, meter
 from analytics.usage.resolve import prepared
@@ -201,7 +201,7 @@ def _evidence_of(kept: pl.DataFrame, attributes: pa.Table) -> pa.Table:
 def _charges(merged: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Merged calls -> what each should be charged. Tools are charged only when they have a price."""
     owned = rules.owners.attribute(merged.lazy().with_columns(happened_at=usage.happened_at())).collect()
-    charges = usage.charge_columns(rules.prices.price(owned).lazy())
+    charges = usage.charge_columns(priced(owned, rules.prices).lazy())
     return charges.filter(pl.col("call_kind").is_in(MODEL_KINDS) | (pl.col("priced") > 0)).collect()
 
 

@@ -10,6 +10,7 @@ from pricing import NOON, call, frame
 
 from analytics.config import Alias, Contract, CustomPrice, Reported
 from analytics.prices import PriceBook
+from analytics.prices import priced as priced_by_lifetime
 from analytics.prices.sets import PRICES
 
 NANO = Decimal("1e-9")
@@ -154,6 +155,26 @@ def test_a_service_whose_word_is_final_costs_what_it_reports():
     assert (believed["cost_usd"], believed["basis"], believed["list_usd"]) == (Decimal("0.123456789"), "reported", LIST)
     assert [row["basis"] for row in (other, early, silent)] == ["list"] * 3
     assert (unknown["cost_usd"], unknown["list_usd"], unknown["unpriced_reason"]) == (Decimal("0.123456789"), None, None)
+
+
+@pytest.mark.parametrize(
+    ("reported", "split"),
+    [
+        ("0.0375", (10_000, None, None)),  # 10,000 writes at 3.75 dollars a million
+        ("0.06", (0, 0, 10_000)),  # at 6 dollars a million
+        ("0.042", (0, 8_000, 2_000)),
+        ("0.042000001", (10_000, None, None)),  # no whole number of tokens costs that
+        ("0.09", (10_000, None, None)),
+    ],
+)
+def test_a_runtime_s_own_cost_tells_how_long_its_cache_writes_live(reported, split):
+    said = {"provider": "anthropic", "reported_usd": Decimal(reported), "cache_write_tokens": 10_000, "input_uncached_tokens": 0}
+    calls = frame(call("claude-sonnet-4-5", reporter="claude-code", **said), call("claude-sonnet-4-5", reporter="other", **said))
+    told, other = priced_by_lifetime(calls, PriceBook.compile()).to_dicts()
+    writes = ("cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+    assert tuple(told[name] for name in writes) == split
+    assert told["cost_usd"] == (Decimal("0.0375") if split[0] else Decimal(reported))
+    assert tuple(other[name] for name in writes) == (10_000, None, None)
 
 
 @pytest.mark.parametrize(
