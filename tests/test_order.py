@@ -192,11 +192,11 @@ def test_every_report_sums_to_the_ledger(tmp_path: Path):
         (calls,) = ask(service, "spend")["calls"]
         spends = [ask(service, "spend", dimension) for dimension in DIMENSIONS]
         usages = [ask(service, "usage", dimension) for dimension in DIMENSIONS]
-        others = [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory")]
+        others = [ask(service, name)["cost_usd"].sum() for name in ("runs", "inventory", "prices")]
         budgets = dict(ask(service, "budgets").group_by("policy").agg(pl.col("spent_usd").sum()).iter_rows())
     with closing(duckdb.connect(tmp_path / "ledger.duckdb", read_only=True)) as ledger:
         total, of_makers = ledger.execute("select sum(cost_usd), sum(cost_usd) filter (where role = 'maker') from charges").fetchone()
     assert 0 < of_makers < total
     assert {(spend["cost_usd"].sum(), spend["calls"].sum()) for spend in (*spends, *usages)} == {(total, calls)}
-    assert others == [total, total]
+    assert others == [total] * 3
     assert budgets == {"everything": total, "each-run": total, "each-model": total, "makers": of_makers}

@@ -20,6 +20,10 @@ policies:
   - {name: bump-week, when: {loop: [nightly-dependency-bump]}, per: loop, limit_usd: "4.00", window: week}
   - {name: any-run, limit_usd: "5.00", window: run}
 """
+_DEAL = """
+contracts:
+  - {name: deal, kind: commitment, provider: openai, committed_usd: "9", percent: "10", valid_from: 2026-01-01, valid_to: 2027-01-01}
+"""
 
 
 @contextmanager
@@ -104,6 +108,19 @@ def complete(tmp_path_factory) -> Iterator[str]:
     body = traces(chat(100, 10, ended_at=1_795_000_000, more=known), loop="bump", more={"team.id": "mint"})
     with collector(tmp_path_factory.mktemp("complete")) as url:
         post(url, body)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def agreed(tmp_path_factory) -> Iterator[str]:
+    """A collector whose contract was agreed after some calls had been charged at the list's price."""
+    place = tmp_path_factory.mktemp("agreed")
+    (place / "config" / "prices").mkdir(parents=True)
+    with collector(place / "data", "--config", place / "config") as url:
+        send(url, "strands")
+    (place / "config" / "prices" / "deal.yaml").write_text(_DEAL)
+    with collector(place / "data", "--config", place / "config") as url:
+        send(url, "openai-openinference", 4)
         yield url
 
 

@@ -3,40 +3,12 @@
 import re
 from decimal import Decimal
 
-import httpx
 import pytest
+from pages import badges, column, figures, report, said, unescaped
 
-PAGES = ("overview", "runs", "budgets", "data_quality")
+PAGES = ("overview", "runs", "budgets", "prices", "data_quality")
 CROSSED = "bump-20261113T203600Z"
 """The run of the weekend whose call crossed $4.00."""
-
-
-def unescaped(markdown: str) -> str:
-    return markdown.replace("\\", "")
-
-
-def said(at) -> str:
-    """What a page says in words."""
-    kinds = ("header", "subheader", "markdown", "caption", "code")
-    return "\n".join(unescaped(str(element.value)) for kind in kinds for element in at.get(kind))
-
-
-def figures(at) -> dict[str, tuple[str, str]]:
-    """The key figures of a page with what stands beside them."""
-    return {metric.label: (metric.value, unescaped(metric.delta)) for metric in at.metric}
-
-
-def badges(at) -> list[str]:
-    """Words of the badges of a page."""
-    return [unescaped(said) for markdown in at.markdown for said in re.findall(r":\w+-badge\[(?::material/\w+: )?(.*?)\]", markdown.value)]
-
-
-def report(url: str, name: str, **query) -> list[dict]:
-    return httpx.get(f"{url}/api/v1/reports/{name}", params=query).raise_for_status().json()["rows"]
-
-
-def column(table, name: str) -> list:
-    return table.value[name].to_list()
 
 
 @pytest.mark.parametrize("page", PAGES)
