@@ -15,9 +15,11 @@ def prices(sources: Sources, question: Question) -> pl.DataFrame:
     """One row per price set that charges used, dearest first; with `model` or `provider` also what the newest book says of those.
 
     Columns: price_set | calls, cost_usd charged by it | provider, model, tool, conditions, basis, contract, teams, source | valid_from,
-    valid_to, daily_from, daily_to, above_input_tokens, up_to_input_tokens | `*_unit_usd` US dollars for one token, call, second, search or
-    request; null where nobody asks a price | `*_mtok` the same for a million tokens | inherited | price_book | recorded_at. What has no
-    price set, such as calls without a known price, is one row without a name, so that the rows add up to the ledger.
+    valid_to, daily_from, daily_to, above_input_tokens, up_to_input_tokens | US dollars for one unit, null where nobody asks a price:
+    input_unit_usd, cache_read_unit_usd, cache_write_unit_usd, cache_write_1h_unit_usd, output_unit_usd, reasoning_unit_usd for a token,
+    call_unit_usd, second_unit_usd of a tool, search_unit_usd, request_unit_usd | inherited: token prices that are another bucket's |
+    price_book, recorded_at | the same for a million tokens: input_mtok, cache_read_mtok, cache_write_mtok, output_mtok. What has no price
+    set, such as calls without a known price, is one row without a name, so that the rows add up to the ledger.
     """
     if wrong := [name for name in question.filters if name not in _KNOWN]:
         raise QuestionError(f"this report knows no filter {wrong[0]}: give any of {', '.join(name for name in FILTERS if name in _KNOWN)}")

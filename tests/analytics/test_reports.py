@@ -64,6 +64,29 @@ COLUMNS = {
     "inventory": [
         "loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "calls", "cost_usd", "first_seen", "last_seen",
     ],
+    "prices": [
+        "price_set", "calls", "cost_usd", "provider", "model", "tool", "conditions", "basis", "contract", "teams", "source", "valid_from",
+        "valid_to", "daily_from", "daily_to", "above_input_tokens", "up_to_input_tokens", "input_unit_usd", "cache_read_unit_usd",
+        "cache_write_unit_usd", "cache_write_1h_unit_usd", "output_unit_usd", "reasoning_unit_usd", "call_unit_usd", "second_unit_usd",
+        "search_unit_usd", "request_unit_usd", "inherited", "price_book", "recorded_at", "input_mtok", "cache_read_mtok",
+        "cache_write_mtok", "output_mtok",
+    ],
+    "price_changes": [
+        "provider", "model", "tool", "conditions", "contract", "valid_from", "above_input_tokens", "change", "input_before_unit_usd",
+        "input_after_unit_usd", "cache_read_before_unit_usd", "cache_read_after_unit_usd", "output_before_unit_usd",
+        "output_after_unit_usd", "tool_before_unit_usd", "tool_after_unit_usd", "others_changed", "price_set_before", "price_set_after",
+    ],
+    "unpriced": [
+        "provider", "model_requested", "model_served", "tool", "conditions", "reason", "calls", "input_tokens", "output_tokens",
+        "at_risk_usd", "first_at", "last_at",
+    ],
+    "commitments": [
+        "contract", "kind", "provider", "model", "state", "starts_at", "ends_at", "calls", "list_usd", "drawn_usd", "committed_usd",
+        "remaining_usd", "drawn_percent", "elapsed_percent", "exhausted_at",
+    ],
+    "repricing": [
+        "team", "loop", "model", "calls", "before_usd", "after_usd", "change_usd",
+    ],
 }  # fmt: skip
 WORDS = {"policy": "cap", "scope": "bump", "window": "2026-11-16", "run": "night"}
 
