@@ -9,9 +9,9 @@ def price_changes(sources: Sources, question: Question) -> pl.DataFrame:
     """One row per price that two books do not have in common: `from_book` and `to_book`, else the last two that commits used.
 
     Columns: provider, model, tool, conditions, contract, valid_from, above_input_tokens | change `new`, `changed` or `gone` | US dollars
-    for one unit: input_before_unit_usd, input_after_unit_usd, cache_read_before_unit_usd, cache_read_after_unit_usd, output_before_unit_usd,
-    output_after_unit_usd, tool_before_unit_usd, tool_after_unit_usd | others_changed, whether any other price did | price_set_before,
-    price_set_after. Empty while there was one book only.
+    for one unit: input_before_unit_usd, input_after_unit_usd, cache_read_before_unit_usd, cache_read_after_unit_usd,
+    output_before_unit_usd, output_after_unit_usd, tool_before_unit_usd, tool_after_unit_usd | others_changed, whether any other price did |
+    price_set_before, price_set_after. Empty while there was one book only.
     """
     books = sources.ledger.query("queries/recorded_books")["price_book"].to_list()
     older, newer = books[-2:] if len(books) > 1 else (books or [""]) * 2
