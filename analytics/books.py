@@ -104,7 +104,7 @@ class Books:
 
     def _account(self, tenant: str, now: datetime) -> Account:
         if tenant not in self._accounts:
-            self._accounts[tenant] = Account(tenant, self.ledger, now)
+            self._accounts[tenant] = Account(tenant, self.ledger, self.rules.owners, now)
         return self._accounts[tenant]
 
     def _new_prices(self) -> pl.DataFrame:
