@@ -50,7 +50,7 @@ def gathered(calls: pl.DataFrame) -> pl.DataFrame:
         return calls
     said = [_pair(name, name.removeprefix(PREFIX)) for name in spread_out]
     anything = pl.any_horizontal(pl.col(spread_out).is_not_null())
-    whole = pl.when(anything).then(pl.format("{{}}", pl.concat_str(said, separator=",", ignore_nulls=True)))
+    whole = pl.when(anything).then(pl.format("{{{}}}", pl.concat_str(said, separator=",", ignore_nulls=True)))
     return calls.with_columns(tags=whole).drop(spread_out)
 
 
