@@ -84,15 +84,36 @@ class Account:
 
     def recount(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """Stored records as they are read now -> what changes; `attributes` are their evidence, by `ordinal`."""
-        stored = self._history.records(again["record_key"])
-        again = tagged(again, attributes, rules.owners.asked, "ordinal") if attributes.num_rows else again
-        standing = again.join(stored, on=["record_key", "content_hash"], how="semi", maintain_order="left")
-        read = [name for name in again.columns if name not in ("ordinal", "resource")]
-        changed = standing.join(stored, on=read, how="anti", nulls_equal=True, maintain_order="left").with_columns(row=pl.col("ordinal"))
-        numbered = changed.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
+        standing, numbered = self._reread(again, attributes, rules)
         steps, none = standing.filter(pl.col("signal") != "point"), pl.Series("trace_id", [], pl.Binary)  # points come last, in one go
         links, charges, keys, names, notes = self._count(steps, rules, now, none, set())
         return Entry(numbered.drop("row"), links, charges, keys, names, _evidence_of(numbered, attributes), 0, 0, notes)
+
+    def retagged(self, stored: pl.DataFrame, attributes: pa.Table, rules: Rules) -> tuple[pl.DataFrame, pa.Table]:
+        """Of a commit's stored records those that have other tags by today's rules, with these and numbered anew; and their evidence."""
+        _, numbered = self._reread(stored, attributes, rules)
+        return numbered.drop("row"), _evidence_of(numbered, attributes)
+
+    def owned(self, keys: pl.Series, retagged: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+        """The calls that these stored records are part of, counted as they are and attributed by today's rules; `retagged` are records
+        whose tags hold before what is stored."""
+        family, none = self._lineage.after(retagged), pl.Series("trace_id", [], pl.Binary)
+        records = self._history.records(keys)
+        steps = prepared(records.filter(pl.col("signal") != "point"))
+        nodes = pl.concat([steps, self._history.around(steps, self._history.names_of(steps)).select(steps.columns)])
+        nodes = nodes.update(retagged.select("record_key", "tags"), on="record_key", include_nulls=True)
+        links = self._history.links_of(nodes["record_key"])
+        counted = links.filter("counts", pl.col("reason") != "counts")["record_key"]
+        resolved = usage.resolve(nodes, _priced_tools(rules.prices), counted, none)
+        calls, processes = resolved.calls, set(records.filter(signal="point")["process"].fill_null(""))
+        if processes:
+            points = retagged.filter(pl.col("measure").is_not_null())
+            calls = pl.concat([calls, self._metered(processes, points, resolved).calls.select(calls.columns)])
+        return _attributed(calls, rules.owners, family)
+
+    def names_of(self, records: pl.DataFrame) -> Names:
+        """By what these records may be found."""
+        return self._history.names_of(prepared(records.filter(pl.col("signal") != "point")))
 
     def recount_points(self, nothing: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """All metric points compared again with the calls of their processes."""
@@ -105,6 +126,15 @@ class Account:
         self._history.remember(commit_no, entry.records, entry.names, entry.keys)
         for note in entry.notes:
             note()
+
+    def _reread(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Records as they are read now that stand; and those that are other than stored, numbered anew, their old place in `row`."""
+        stored = self._history.records(again["record_key"])
+        again = tagged(again, attributes, rules.owners.asked, "ordinal") if attributes.num_rows else again
+        standing = again.join(stored, on=["record_key", "content_hash"], how="semi", maintain_order="left")
+        read = [name for name in again.columns if name not in ("ordinal", "resource")]
+        changed = standing.join(stored, on=read, how="anti", nulls_equal=True, maintain_order="left").with_columns(row=pl.col("ordinal"))
+        return standing, changed.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
 
     def _count(self, kept: pl.DataFrame, rules: Rules, now: datetime, due: pl.Series, processes: set[str]):
         """The links and charges that these records and what is due call for, the keys of the records concerned, and what to note then."""

@@ -1,7 +1,7 @@
 """The books: one ledger and an account for each tenant. What arrives is posted in one transaction, or not at all."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -13,6 +13,8 @@ from analytics.account import Account, Entry, Rules
 from analytics.evidence import EVIDENCE
 from analytics.ledger import Ledger
 from analytics.model import DETAILS, RECORD
+from analytics.operations import Operation
+from analytics.reattribution import reattributed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Books:
         """Counts, attributes, prices and stores, as one commit. Raises and stores nothing when the ledger cannot."""
         commit_no = self.ledger.commit_no + 1
         by_tenant = groupby(sorted(arrived, key=lambda part: part.tenant), key=lambda part: part.tenant)
-        entries = {tenant: self._account(tenant, now).enter(*_together(list(parts)), self.rules, now) for tenant, parts in by_tenant}
+        entries = {tenant: self._account(tenant, now).enter(*_together(parts), self.rules, now) for tenant, parts in by_tenant}
         return self._append(entries, commit_no, now)
 
     def settle(self, now: datetime, *, everything: bool = False) -> Posted | None:
@@ -75,6 +77,18 @@ class Books:
         found = (self._changed(name, account.recount_points(*_NOTHING, self.rules, now), now) for name, account in self._accounts.items())
         return (posted for posted in found if posted)
 
+    def reattributed(self, operation: Operation, now: datetime) -> Entry | None:
+        """What a re-attribution would change; None when that is nothing."""
+        return reattributed(self._account(operation.tenant, now), self.ledger, self.rules, operation)
+
+    def operate(self, operation: Operation, entry: Entry, now: datetime) -> Posted:
+        """Writes what somebody decided on as one commit: the operation's row, and charges that name it in their reason."""
+        number = self.ledger.query("queries/last_operation", tenant=operation.tenant).item() + 1
+        named = replace(entry, charges=entry.charges.with_columns(reason=pl.lit(f"operation {number}")))
+        commit_no = self.ledger.commit_no + 1
+        row = operation.row(number, commit_no, now, named.charges)
+        return self._append({operation.tenant: named}, commit_no, now, operations=row)
+
     def _changed(self, tenant: str, entry: Entry, now: datetime) -> Posted | None:
         is_other = entry.records.height or entry.links.height or entry.charges.height
         return self._append({tenant: entry}, self.ledger.commit_no + 1, now) if is_other else None
@@ -84,7 +98,7 @@ class Books:
         for tenant in tenants:
             self._account(tenant, now)
 
-    def _append(self, entries: dict[str, Entry], commit_no: int, now: datetime) -> Posted:
+    def _append(self, entries: dict[str, Entry], commit_no: int, now: datetime, **more: pl.DataFrame) -> Posted:
         records = _stacked(entries, commit_no, "records")
         tables = {
             "records": records.drop(DETAILS),
@@ -93,6 +107,7 @@ class Books:
             "charges": _stacked(entries, commit_no, "charges"),
             "evidence": _evidence(entries, commit_no),
             "prices": self._new_prices(),
+            **more,
         }
         if any(map(len, tables.values())):
             self.ledger.append(commit_no, now, tables)
@@ -113,15 +128,8 @@ class Books:
         return pl.DataFrame() if book.version in self._price_books else book.table
 
 
-def _together(parts: list[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
-    """Several arrivals as one: owners and resources of the later ones are moved up."""
-    records, tables, rows, resources = [], [], 0, 0
-    for part in parts:
-        records.append(part.records.with_columns(pl.col("resource") + resources))
-        tables.append(evidence.moved(part.evidence, rows, resources))
-        rows += part.records.height
-        resources += max(evidence.resources(part.evidence), int(part.records["resource"].to_numpy().max(initial=-1)) + 1)
-    return pl.concat(records), pa.concat_tables(tables)
+def _together(parts: Iterable[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
+    return evidence.together([(part.records, part.evidence) for part in parts])
 
 
 def _stacked(entries: dict[str, Entry], commit_no: int, name: str) -> pl.DataFrame:

@@ -110,10 +110,8 @@ def test_telemetry_wins_over_rules_and_rules_win_over_the_registry(ruled):
     said = {"team": "rule", "cost_center": "CC-rule", "environment": "rule", "role": "orchestrator"}
     desk = ruled(rule("it", {"service": "a"}, **said), loops=[NIGHTLY])
     telling = {"loop": "nightly", "agent": "fixer"}
-    desk.post(
-        call("all", 3, service="a", team="said", role="maker", **telling))
-    desk.post(call("some", 2, trace="b", service="a", **telling), call("none", trace="c", **telling)
-    )
+    desk.post(call("all", 3, service="a", team="said", role="maker", **telling))
+    desk.post(call("some", 2, trace="b", service="a", **telling), call("none", trace="c", **telling))
     by_telemetry = {"team": "said", "role": "maker", "cost_center": "CC-rule", "environment": "rule", "owner_rule": "telemetry"}
     by_rule = {"team": "rule", "role": "orchestrator", "cost_center": "CC-rule", "environment": "rule", "owner_rule": "rule it"}
     by_registry = {"team": "payments", "role": "checker", "cost_center": "CC-1", "environment": "prod", "owner_rule": "registry"}
