@@ -52,6 +52,12 @@ class Entry:
     notes: list = field(default_factory=list)
     """What `remember` does to what waits."""
 
+    @classmethod
+    def of_charges(cls, records: pl.DataFrame, attributes: pa.Table, charges: pl.DataFrame) -> "Entry":
+        """Charges that no arrival calls for, with records that are read otherwise; no record counts otherwise than before."""
+        none = np.empty(0, np.uint64)
+        return cls(records, pl.DataFrame(schema=dict.fromkeys(LINK, pl.Null)), charges, none, Names(none, none), attributes, 0, 0)
+
 
 class Account:
     """Counts one tenant's records once."""

@@ -4,17 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
 from analytics import evidence
 from analytics.account import Account, Entry, Rules
-from analytics.evidence import EVIDENCE
+from analytics.allocation import allocated
 from analytics.ledger import Ledger
-from analytics.model import DETAILS, RECORD
+from analytics.model import DETAILS
 from analytics.operations import Operation
 from analytics.reattribution import reattributed
+
+if TYPE_CHECKING:
+    from analytics.config import SharedCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Posted:
     revised: int
 
 
-_NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
+_NOTHING = evidence.NOTHING
 """An arrival of no records and their evidence."""
 
 
@@ -60,11 +64,7 @@ class Books:
 
     def settle(self, now: datetime, *, everything: bool = False) -> Posted | None:
         """Counts what waited long enough for something better, or all that waits, as one commit; None when nothing is due."""
-        nothing = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"})
-        found = {
-            tenant: account.settle(nothing, EVIDENCE.empty_table(), self.rules, now, everything)
-            for tenant, account in self._accounts.items()
-        }
+        found = {tenant: account.settle(*_NOTHING, self.rules, now, everything) for tenant, account in self._accounts.items()}
         entries = {tenant: entry for tenant, entry in found.items() if entry}
         return self._append(entries, self.ledger.commit_no + 1, now) if entries else None
 
@@ -80,6 +80,11 @@ class Books:
     def reattributed(self, operation: Operation, now: datetime) -> Entry | None:
         """What a re-attribution would change; None when that is nothing."""
         return reattributed(self._account(operation.tenant, now), self.ledger, self.rules, operation)
+
+    def allocated(self, operation: Operation, shared: Sequence["SharedCost"]) -> Entry | None:
+        """What splitting shared costs would change; None when that is nothing."""
+        charges = allocated(self.ledger, shared, self.rules.owners, operation)
+        return Entry.of_charges(*_NOTHING, charges) if charges.height else None
 
     def operate(self, operation: Operation, entry: Entry, now: datetime) -> Posted:
         """Writes what somebody decided on as one commit: the operation's row, and charges that name it in their reason."""

@@ -8,6 +8,8 @@ import polars as pl
 import pyarrow as pa
 import zstandard
 
+from analytics.model import RECORD
+
 
 class Part(IntEnum):
     """Of what an attribute is."""
@@ -33,6 +35,8 @@ EVIDENCE = pa.schema(
         "bytes_value": pa.binary(),
     }
 )
+NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
+"""No records, and their evidence."""
 _LEVEL = 1
 
 

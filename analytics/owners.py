@@ -77,6 +77,17 @@ class Owners:
         asked = [tags.decoded(self.asked).alias("asked")] if self.asked else []
         return records.with_columns(*asked).with_columns(self._decided("loop", "", is_known=False)[0])
 
+    def billed(self, dimension: str, owner: str) -> dict[str, str]:
+        """What a share that is billed to a team, cost centre or loop says of its owner, as far as the registry knows one answer."""
+        said = {dimension: owner}
+        if dimension == "loop":
+            of_loop = self.loops.filter(loop=owner).rename(lambda name: name.removeprefix("of_"))
+            said |= {name: value for row in of_loop.iter_rows(named=True) for name, value in row.items() if value is not None}
+        if dimension == "team":
+            centres = self.loops.filter(of_team=owner)["of_cost_center"].unique()
+            said |= {"cost_center": centres[0]} if len(centres) == 1 and centres[0] else {}
+        return said
+
     def _decided(self, name: str, else_by: str, is_known: bool = True) -> list[pl.Expr]:
         """What a field comes to and, of loop and team, what said so; `of_NAME` answers where nobody else does, if it is known."""
         rules = [rule for rule in self.rules if getattr(rule.set, name)]

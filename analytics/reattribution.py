@@ -1,13 +1,13 @@
 """Re-attribution: stored charges under today's rules and registry. Who pays may change; what is counted and what it costs does not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 
 from analytics import evidence, usage
 from analytics.account import Account, Entry, Rules
 from analytics.ledger import Ledger
-from analytics.model import RECORD
 from analytics.operations import Operation
 
 _CALLS = 5000  # looked at together
@@ -23,14 +23,13 @@ def reattributed(account: Account, ledger: Ledger, rules: Rules, operation: Oper
         return None
     changed = pl.concat(charges)
     keys = _records_of(ledger, account.tenant, changed)["record_key"].unique()
-    links = pl.DataFrame(schema={"record_key": pl.UInt64})
-    return Entry(records, links, changed, keys.to_numpy(), account.names_of(records), attributes, 0, 0)
+    return replace(Entry.of_charges(records, attributes, changed), keys=keys.to_numpy(), names=account.names_of(records))
 
 
 def _retagged(account: Account, ledger: Ledger, rules: Rules):
     """The standing records that have other tags today, and their evidence; an attribute whose evidence has expired stays as it was."""
     parts = list(_retagged_parts(account, ledger, rules)) if rules.owners.asked else []
-    records, attributes = evidence.together(parts or [(_nothing(), evidence.EVIDENCE.empty_table())])
+    records, attributes = evidence.together(parts or [evidence.NOTHING])
     return records.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32)), attributes
 
 
@@ -38,14 +37,10 @@ def _retagged_parts(account: Account, ledger: Ledger, rules: Rules) -> Iterator[
     for tenant, commit_no in ledger.query("queries/record_commits").iter_rows():
         blobs = ledger.query("queries/evidence_of_commit", tenant=tenant, commit_no=commit_no)["attributes"]
         if tenant == account.tenant and len(blobs):
-            stored = ledger.query("queries/records_of_commit", tenant=tenant, commit_no=commit_no).select(_nothing().columns)
+            stored = ledger.query("queries/records_of_commit", tenant=tenant, commit_no=commit_no).select(evidence.NOTHING[0].columns)
             records, attributes = account.retagged(stored, evidence.unpacked(blobs), rules)
             if records.height:
                 yield records, attributes
-
-
-def _nothing() -> pl.DataFrame:
-    return pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"})
 
 
 def _parts(ledger: Ledger, operation: Operation) -> Iterator[pl.DataFrame]:
