@@ -20,12 +20,13 @@ from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
 from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
+from analytics.reports.unattributed import unattributed
 
 Report = Callable[[Sources, Question], pl.DataFrame]
 
 REPORTS: dict[str, Report] = {
     report.__name__: report
-    for report in (spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory)
+    for report in (spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, unattributed)
 }
 
 __all__ = ["DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage"]
