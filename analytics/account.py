@@ -14,10 +14,12 @@ from analytics import evidence, usage
 from analytics.globs import pattern
 from analytics.history import NO_LONGER, History
 from analytics.ledger import Ledger
+from analytics.lineage import Family, Lineage
 from analytics.model import BUCKETS, MODEL_KINDS
 from analytics.names import Names
 from analytics.owners import Owners
 from analytics.prices import PriceBook, priced
+from analytics.tags import tagged
 from analytics.usage import LINK, Resolved
 from analytics.usage.points import Metered, compared, meter
 from analytics.usage.resolve import prepared
@@ -50,12 +52,19 @@ class Entry:
     notes: list = field(default_factory=list)
     """What `remember` does to what waits."""
 
+    @classmethod
+    def of_charges(cls, records: pl.DataFrame, attributes: pa.Table, charges: pl.DataFrame) -> "Entry":
+        """Charges that no arrival calls for, with records that are read otherwise; no record counts otherwise than before."""
+        none = np.empty(0, np.uint64)
+        return cls(records, pl.DataFrame(schema=dict.fromkeys(LINK, pl.Null)), charges, none, Names(none, none), attributes, 0, 0)
+
 
 class Account:
     """Counts one tenant's records once."""
 
-    def __init__(self, tenant: str, ledger: Ledger, now: datetime):
+    def __init__(self, tenant: str, ledger: Ledger, owners: Owners, now: datetime):
         self.tenant = tenant
+        self._lineage = Lineage(tenant, ledger, owners)
         self._history = History(tenant, ledger)
         self._waiting = Waiting(self._history, now)
 
@@ -63,7 +72,7 @@ class Account:
         """Records as they arrived -> what is new in them. Nothing is remembered before `remember`."""
         best = usage.best_revisions(arrived.with_row_index("row"))
         stored = self._history.records(best["record_key"])
-        news = _news(best, stored)
+        news = tagged(_news(best, stored), attributes, rules.owners.asked, "row")
         kept = news.drop("row")
         replaced = stored.join(kept, on="record_key", how="semi")
         links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now))
@@ -81,14 +90,36 @@ class Account:
 
     def recount(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """Stored records as they are read now -> what changes; `attributes` are their evidence, by `ordinal`."""
-        stored = self._history.records(again["record_key"])
-        standing = again.join(stored, on=["record_key", "content_hash"], how="semi", maintain_order="left")
-        read = [name for name in again.columns if name not in ("ordinal", "resource")]
-        changed = standing.join(stored, on=read, how="anti", nulls_equal=True, maintain_order="left").with_columns(row=pl.col("ordinal"))
-        numbered = changed.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
+        standing, numbered = self._reread(again, attributes, rules)
         steps, none = standing.filter(pl.col("signal") != "point"), pl.Series("trace_id", [], pl.Binary)  # points come last, in one go
         links, charges, keys, names, notes = self._count(steps, rules, now, none, set())
         return Entry(numbered.drop("row"), links, charges, keys, names, _evidence_of(numbered, attributes), 0, 0, notes)
+
+    def retagged(self, stored: pl.DataFrame, attributes: pa.Table, rules: Rules) -> tuple[pl.DataFrame, pa.Table]:
+        """Of a commit's stored records those that have other tags by today's rules, with these and numbered anew; and their evidence."""
+        _, numbered = self._reread(stored, attributes, rules)
+        return numbered.drop("row"), _evidence_of(numbered, attributes)
+
+    def owned(self, keys: pl.Series, retagged: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+        """The calls that these stored records are part of, counted as they are and attributed by today's rules; `retagged` are records
+        whose tags hold before what is stored."""
+        family, none = self._lineage.after(retagged), pl.Series("trace_id", [], pl.Binary)
+        records = self._history.records(keys)
+        steps = prepared(records.filter(pl.col("signal") != "point"))
+        nodes = pl.concat([steps, self._history.around(steps, self._history.names_of(steps)).select(steps.columns)])
+        nodes = nodes.update(retagged.select("record_key", "tags"), on="record_key", include_nulls=True)
+        links = self._history.links_of(nodes["record_key"])
+        counted = links.filter("counts", pl.col("reason") != "counts")["record_key"]
+        resolved = usage.resolve(nodes, _priced_tools(rules.prices), counted, none)
+        calls, processes = resolved.calls, set(records.filter(signal="point")["process"].fill_null(""))
+        if processes:
+            points = retagged.filter(pl.col("measure").is_not_null())
+            calls = pl.concat([calls, self._metered(processes, points, resolved).calls.select(calls.columns)])
+        return _attributed(calls, rules.owners, family)
+
+    def names_of(self, records: pl.DataFrame) -> Names:
+        """By what these records may be found."""
+        return self._history.names_of(prepared(records.filter(pl.col("signal") != "point")))
 
     def recount_points(self, nothing: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """All metric points compared again with the calls of their processes."""
@@ -102,17 +133,29 @@ class Account:
         for note in entry.notes:
             note()
 
+    def _reread(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Records as they are read now that stand; and those that are other than stored, numbered anew, their old place in `row`."""
+        stored = self._history.records(again["record_key"])
+        again = tagged(again, attributes, rules.owners.asked, "ordinal") if attributes.num_rows else again
+        standing = again.join(stored, on=["record_key", "content_hash"], how="semi", maintain_order="left")
+        read = [name for name in again.columns if name not in ("ordinal", "resource")]
+        changed = standing.join(stored, on=read, how="anti", nulls_equal=True, maintain_order="left").with_columns(row=pl.col("ordinal"))
+        return standing, changed.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
+
     def _count(self, kept: pl.DataFrame, rules: Rules, now: datetime, due: pl.Series, processes: set[str]):
         """The links and charges that these records and what is due call for, the keys of the records concerned, and what to note then."""
         steps, points = prepared(kept.filter(pl.col("signal") != "point")), kept.filter(pl.col("measure").is_not_null())
+        family = self._lineage.after(kept)
+        children = self._lineage.children(moved) if (moved := self._lineage.moved(family)) else None
         names = self._history.names_of(steps)
-        held = self._around(steps, names, due)
+        held = self._around(steps, names, due, children)
         nodes = pl.concat([steps, held]) if held.height else steps
         before = self._history.links_of(nodes["record_key"])
         counted = before.filter("counts", pl.col("reason") != "counts")["record_key"]
         resolved = usage.resolve(nodes, _priced_tools(rules.prices), counted, due)
         notes = [lambda: self._waiting.note(nodes["trace_id"].drop_nulls().unique(), resolved.waiting, points["process"], now)]
-        processes = processes | self._waiting.contradicted(steps["process"])
+        notes.append(lambda: self._lineage.note(family))
+        processes = processes | self._waiting.contradicted(steps["process"] if children is None else _processes(steps, children))
         links, calls = resolved.links, resolved.calls
         if processes:
             metered = self._metered(processes, points, resolved)
@@ -122,12 +165,17 @@ class Account:
         fresh = points.filter(~pl.col("process").fill_null("").is_in(sorted(processes)))
         if fresh.height:
             links = pl.concat([links, _waiting_points(fresh)])
-        return *self._changes(links, calls, before, rules), names, notes
+        return *self._changes(links, _attributed(calls, rules.owners, family), before, rules), names, notes
 
-    def _around(self, steps: pl.DataFrame, names: Names, due: pl.Series) -> pl.DataFrame:
-        if due.is_empty():
+    def _around(self, steps: pl.DataFrame, names: Names, due: pl.Series, children: pl.DataFrame | None) -> pl.DataFrame:
+        """Stored records beside these: those that may concern them, those of traces that are due, and records of the children of runs."""
+        if due.is_empty() and children is None:
             return self._history.around(steps, names)
-        waited = prepared(self._history.of_traces(due)).select(steps.columns).join(steps, on="record_key", how="anti")
+        waited = self._history.of_traces(due)
+        if children is not None:
+            theirs = self._history.records(children.filter(pl.col("signal") != "point")["record_key"])
+            waited = pl.concat([waited, theirs]).unique("record_key", maintain_order=True)
+        waited = prepared(waited).select(steps.columns).join(steps, on="record_key", how="anti")
         together = pl.concat([steps, waited])
         return pl.concat([waited, self._history.around(together, self._history.names_of(together))])
 
@@ -142,7 +190,7 @@ class Account:
 
     def _changes(self, links: pl.DataFrame, calls: pl.DataFrame, before: pl.DataFrame, rules: Rules):
         """What is other than before, as rows: links, charges, and the keys of the records they are about."""
-        desired = _charges(calls, rules)
+        desired = _charges(calls, rules.prices)
         if before.is_empty():
             return links, usage.versions(desired, pl.DataFrame()), links["record_key"].to_numpy()
         before = before.filter(pl.col("reason") != NO_LONGER)  # a chain that one of these closed may go on
@@ -198,10 +246,20 @@ def _evidence_of(kept: pl.DataFrame, attributes: pa.Table) -> pa.Table:
     return evidence.select(attributes, ordinals, resources)
 
 
-def _charges(merged: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Merged calls -> what each should be charged. Tools are charged only when they have a price."""
-    owned = rules.owners.attribute(merged.lazy().with_columns(happened_at=usage.happened_at())).collect()
-    charges = usage.charge_columns(priced(owned, rules.prices).lazy())
+def _processes(steps: pl.DataFrame, children: pl.DataFrame) -> pl.Series:
+    """The processes of these steps, and of the metric points of some runs' children."""
+    return pl.concat([steps["process"], children.filter(signal="point")["process"]])
+
+
+def _attributed(merged: pl.DataFrame, owners: Owners, family: Family) -> pl.DataFrame:
+    """Merged calls with when they happened and whose they are."""
+    of_parents = family.frame(merged.filter(pl.col("loop").is_null())["run_parent"]) if family.loops else None
+    return owners.attribute(merged.lazy().with_columns(happened_at=usage.happened_at()), of_parents).collect()
+
+
+def _charges(owned: pl.DataFrame, prices: PriceBook) -> pl.DataFrame:
+    """Attributed calls -> what each should be charged. Tools are charged only when they have a price."""
+    charges = usage.charge_columns(priced(owned, prices).lazy())
     return charges.filter(pl.col("call_kind").is_in(MODEL_KINDS) | (pl.col("priced") > 0)).collect()
 
 

@@ -1,18 +1,25 @@
 """The books: one ledger and an account for each tenant. What arrives is posted in one transaction, or not at all."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
 from analytics import evidence
 from analytics.account import Account, Entry, Rules
-from analytics.evidence import EVIDENCE
+from analytics.allocation import allocated
 from analytics.ledger import Ledger
-from analytics.model import DETAILS, RECORD
+from analytics.model import DETAILS
+from analytics.operations import Operation
+from analytics.reattribution import reattributed
+from analytics.repricing import reprice
+
+if TYPE_CHECKING:
+    from analytics.config import SharedCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Posted:
     revised: int
 
 
-_NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
+_NOTHING = evidence.NOTHING
 """An arrival of no records and their evidence."""
 
 
@@ -53,16 +60,12 @@ class Books:
         """Counts, attributes, prices and stores, as one commit. Raises and stores nothing when the ledger cannot."""
         commit_no = self.ledger.commit_no + 1
         by_tenant = groupby(sorted(arrived, key=lambda part: part.tenant), key=lambda part: part.tenant)
-        entries = {tenant: self._account(tenant, now).enter(*_together(list(parts)), self.rules, now) for tenant, parts in by_tenant}
+        entries = {tenant: self._account(tenant, now).enter(*_together(parts), self.rules, now) for tenant, parts in by_tenant}
         return self._append(entries, commit_no, now)
 
     def settle(self, now: datetime, *, everything: bool = False) -> Posted | None:
         """Counts what waited long enough for something better, or all that waits, as one commit; None when nothing is due."""
-        nothing = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"})
-        found = {
-            tenant: account.settle(nothing, EVIDENCE.empty_table(), self.rules, now, everything)
-            for tenant, account in self._accounts.items()
-        }
+        found = {tenant: account.settle(*_NOTHING, self.rules, now, everything) for tenant, account in self._accounts.items()}
         entries = {tenant: entry for tenant, entry in found.items() if entry}
         return self._append(entries, self.ledger.commit_no + 1, now) if entries else None
 
@@ -75,26 +78,38 @@ class Books:
         found = (self._changed(name, account.recount_points(*_NOTHING, self.rules, now), now) for name, account in self._accounts.items())
         return (posted for posted in found if posted)
 
+    def reattributed(self, operation: Operation, now: datetime) -> Entry | None:
+        """What a re-attribution would change; None when that is nothing."""
+        return reattributed(self._account(operation.tenant, now), self.ledger, self.rules, operation)
+
+    def repriced(self, operation: Operation) -> Entry | None:
+        """What a repricing would change; None when that is nothing."""
+        charges = reprice(self.ledger, self.rules.prices, operation).charges()
+        return Entry.of_charges(*_NOTHING, charges) if charges.height else None
+
+    def allocated(self, operation: Operation, shared: Sequence["SharedCost"]) -> Entry | None:
+        """What splitting shared costs would change; None when that is nothing."""
+        charges = allocated(self.ledger, shared, self.rules.owners, operation)
+        return Entry.of_charges(*_NOTHING, charges) if charges.height else None
+
+    def operate(self, operation: Operation, entry: Entry, now: datetime) -> Posted:
+        """Writes what somebody decided on as one commit: the operation's row, and charges that name it in their reason."""
+        number = self.ledger.query("queries/last_operation", tenant=operation.tenant).item() + 1
+        named = replace(entry, charges=entry.charges.with_columns(reason=pl.lit(f"operation {number}")))
+        commit_no = self.ledger.commit_no + 1
+        row = operation.row(number, commit_no, now, named.charges)
+        return self._append({operation.tenant: named}, commit_no, now, operations=row)
+
     def _changed(self, tenant: str, entry: Entry, now: datetime) -> Posted | None:
         is_other = entry.records.height or entry.links.height or entry.charges.height
         return self._append({tenant: entry}, self.ledger.commit_no + 1, now) if is_other else None
-
-    def revise(self, operation: dict, charges: Callable[[int], pl.DataFrame], now: datetime) -> Posted:
-        """What somebody changed after the fact, as one commit: charges, of the number that the operation gets, and the operation."""
-        tenant, commit_no = operation["tenant"], self.ledger.commit_no + 1
-        number = self.ledger.query("queries/next_operation", tenant=tenant)["operation"][0]
-        rows = charges(number).with_columns(tenant=pl.lit(tenant), commit_no=pl.lit(commit_no, pl.Int64))
-        noted = pl.DataFrame([operation | {"operation": number, "commit_no": commit_no, "happened_at": now}])
-        self.ledger.append(commit_no, now, {"charges": rows, "operations": noted, "prices": self._new_prices(now)})
-        self._price_books.add(self.rules.prices.version)
-        return Posted(commit_no, _NOTHING[0].with_columns(tenant=pl.lit(tenant)), rows, 0, 0)
 
     def open(self, tenants: Sequence[str], now: datetime) -> None:
         """Opens the accounts of these tenants, so that what waited before a restart goes on waiting."""
         for tenant in tenants:
             self._account(tenant, now)
 
-    def _append(self, entries: dict[str, Entry], commit_no: int, now: datetime) -> Posted:
+    def _append(self, entries: dict[str, Entry], commit_no: int, now: datetime, **more: pl.DataFrame) -> Posted:
         records = _stacked(entries, commit_no, "records")
         tables = {
             "records": records.drop(DETAILS),
@@ -103,6 +118,7 @@ class Books:
             "charges": _stacked(entries, commit_no, "charges"),
             "evidence": _evidence(entries, commit_no),
             "prices": self._new_prices(now),
+            **more,
         }
         if any(map(len, tables.values())):
             self.ledger.append(commit_no, now, tables)
@@ -114,7 +130,7 @@ class Books:
 
     def _account(self, tenant: str, now: datetime) -> Account:
         if tenant not in self._accounts:
-            self._accounts[tenant] = Account(tenant, self.ledger, now)
+            self._accounts[tenant] = Account(tenant, self.ledger, self.rules.owners, now)
         return self._accounts[tenant]
 
     def _new_prices(self, now: datetime) -> pl.DataFrame:
@@ -123,15 +139,8 @@ class Books:
         return pl.DataFrame() if book.version in self._price_books else book.table.with_columns(recorded_at=pl.lit(now))
 
 
-def _together(parts: list[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
-    """Several arrivals as one: owners and resources of the later ones are moved up."""
-    records, tables, rows, resources = [], [], 0, 0
-    for part in parts:
-        records.append(part.records.with_columns(pl.col("resource") + resources))
-        tables.append(evidence.moved(part.evidence, rows, resources))
-        rows += part.records.height
-        resources += max(evidence.resources(part.evidence), int(part.records["resource"].to_numpy().max(initial=-1)) + 1)
-    return pl.concat(records), pa.concat_tables(tables)
+def _together(parts: Iterable[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
+    return evidence.together([(part.records, part.evidence) for part in parts])
 
 
 def _stacked(entries: dict[str, Entry], commit_no: int, name: str) -> pl.DataFrame:

@@ -1,11 +1,14 @@
 """Evidence: redacted attributes in compressed blobs, read again only when somebody opens a trace or a recount needs them."""
 
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import zstandard
+
+from analytics.model import RECORD
 
 
 class Part(IntEnum):
@@ -32,6 +35,8 @@ EVIDENCE = pa.schema(
         "bytes_value": pa.binary(),
     }
 )
+NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
+"""No records, and their evidence."""
 _LEVEL = 1
 
 
@@ -64,6 +69,24 @@ def moved(table: pa.Table, rows: int, resources: int) -> pa.Table:
     """The same evidence with its owners moved up by so many records or resources."""
     owner = table["owner"].to_numpy() + np.where(table["part"].to_numpy() == Part.RESOURCE, resources, rows)
     return table.set_column(table.schema.get_field_index("owner"), EVIDENCE.field("owner"), pa.array(owner, pa.int32()))
+
+
+def together(parts: Sequence[tuple[pl.DataFrame, pa.Table]]) -> tuple[pl.DataFrame, pa.Table]:
+    """Several records with their evidence, whose owners are rows of theirs or numbers in `resource`, as one: those of the later ones are
+    moved up."""
+    records, tables, rows, used = [], [], 0, 0
+    for part, table in parts:
+        records.append(part.with_columns(pl.col("resource") + used))
+        tables.append(moved(table, rows, used))
+        rows += part.height
+        used += max(resources(table), int(part["resource"].to_numpy().max(initial=-1)) + 1)
+    return pl.concat(records), pa.concat_tables(tables)
+
+
+def unpacked(blobs: Iterable[bytes]) -> pa.Table:
+    """The evidence of a commit from its blobs."""
+    tables = [unpack(blob) for blob in blobs]
+    return pa.concat_tables(tables) if tables else EVIDENCE.empty_table()
 
 
 def resources(table: pa.Table) -> int:

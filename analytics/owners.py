@@ -1,40 +1,119 @@
-"""Whose a call is: loop, team, cost centre, role and environment, and which rule said so."""
+"""Whose a call is: loop, user, role, team, cost centre and environment, and what said so.
+
+Telemetry wins over the rules of owners.yaml, and these over the registry of loops; a rule with `override` wins over telemetry. The loop is
+decided first and the rest in the order of FIELDS, and each rule looks at what is decided by then.
+"""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-if TYPE_CHECKING:
-    from analytics.config import Loop
+from analytics import tags
+from analytics.globs import pattern
 
-_LOOP = pl.Schema({"loop": pl.String, "of_team": pl.String, "cost_center": pl.String, "environment": pl.String})
+if TYPE_CHECKING:
+    from analytics.config import Loop, OwnerRule
+
+FIELDS = ("loop", "user", "role", "team", "cost_center", "environment")
+_COLUMNS = {
+    **{name: (name,) for name in ("agent", "run", "service", "runtime", "dialect", "provider", "tool", "kind", "session", *FIELDS)},
+    "model": ("model_requested", "model_served"),
+    "service.name": ("service",),
+}
+"""What a rule calls a column: it matches where any of these does. Everything else is an attribute, to be found in `tags`."""
+_UNSAID = ("cost_center", "environment")
+"""What telemetry has no word for."""
+_WHY = {"loop": "loop_rule", "team": "owner_rule"}
+_BESIDE = ("of_loop", "of_role", "of_team", "of_cost_center", "of_environment", "asked")
+"""Columns of the way there."""
+_LOOP = pl.Schema({"loop": pl.String, "of_team": pl.String, "of_cost_center": pl.String, "of_environment": pl.String})
 _ROLE = pl.Schema({"loop": pl.String, "agent": pl.String, "of_role": pl.String})
 
 
 class Owners:
-    """The registry of loops as two small tables to join with."""
+    """The registry of loops as two small tables to join with, and the rules as expressions."""
 
-    def __init__(self, loops: Sequence["Loop"] = ()):
+    def __init__(self, loops: Sequence["Loop"] = (), rules: Sequence["OwnerRule"] = ()):
         rows = [(loop.name, loop.team, loop.cost_center, loop.environment) for loop in loops]
         self.loops = pl.DataFrame(rows, schema=_LOOP, orient="row")
         self.roles = pl.DataFrame(_roles(loops), schema=_ROLE, orient="row")
+        self.rules = tuple(rules)
 
-    def attribute(self, calls: pl.LazyFrame) -> pl.LazyFrame:
-        """Adds cost_center, environment, owner_rule and loop_rule; fills team and role from the registry where telemetry says none.
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """The attributes that rules ask for and no column holds, in order."""
+        return tuple(sorted({key for rule in self.rules for key in rule.when} - set(_COLUMNS)))
 
-        Telemetry wins over the registry. What nobody says stays null, which every report shows as `unattributed`.
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rules look at, beside FIELDS and `happened_at`."""
+        named = {column for rule in self.rules for key in rule.when for column in _COLUMNS.get(key, ("tags",))}
+        return tuple(sorted(named - set(FIELDS)))
+
+    def attribute(self, calls: pl.LazyFrame, of_parents: pl.DataFrame | None = None) -> pl.LazyFrame:
+        """Adds cost_center, environment, owner_rule and loop_rule; fills and overrides the rest of FIELDS.
+
+        `of_parents` (run_parent | of_loop) are the loops of runs that started others: they pay for what no other loop is named for.
+        What nobody says stays null, which every report shows as `unattributed`.
         """
-        rule = (
-            pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
+        unsaid = (pl.lit(None, pl.String).alias(name) for name in _UNSAID)
+        said = calls.with_columns(*unsaid, *([tags.decoded(self.asked).alias("asked")] if self.asked else ()))
+        if of_parents is not None:
+            said = said.join(of_parents.lazy(), on="run_parent", how="left", maintain_order="left")
+        said = said.with_columns(self._decided("loop", "parent run", of_parents is not None))
+        said = said.join(self.loops.lazy(), on="loop", how="left", maintain_order="left")
+        said = said.join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
+        if not self.rules:
+            plain = [one for name in FIELDS[2:] for one in self._decided(name, "registry")]
+            return said.with_columns(plain).drop(_BESIDE, strict=False)
+        for name in FIELDS[1:]:
+            said = said.with_columns(self._decided(name, "registry", name != "user"))
+        return said.drop(_BESIDE, strict=False)
+
+    def claimed(self, records: pl.LazyFrame) -> pl.LazyFrame:
+        """The loop of each record by its own words and the rules, whoever started its run."""
+        asked = [tags.decoded(self.asked).alias("asked")] if self.asked else []
+        return records.with_columns(*asked).with_columns(self._decided("loop", "", is_known=False)[0])
+
+    def billed(self, dimension: str, owner: str) -> dict[str, str]:
+        """What a share that is billed to a team, cost centre or loop says of its owner, as far as the registry knows one answer."""
+        said = {dimension: owner}
+        if dimension == "loop":
+            of_loop = self.loops.filter(loop=owner).rename(lambda name: name.removeprefix("of_"))
+            said |= {name: value for row in of_loop.iter_rows(named=True) for name, value in row.items() if value is not None}
+        if dimension == "team":
+            centres = self.loops.filter(of_team=owner)["of_cost_center"].unique()
+            said |= {"cost_center": centres[0]} if len(centres) == 1 and centres[0] else {}
+        return said
+
+    def _decided(self, name: str, else_by: str, is_known: bool = True) -> list[pl.Expr]:
+        """What a field comes to and, of loop and team, what said so; `of_NAME` answers where nobody else does, if it is known."""
+        rules = [rule for rule in self.rules if getattr(rule.set, name)]
+        over, fill = (
+            [(_matches(rule), pl.lit(getattr(rule.set, name)), f"rule {rule.name}") for rule in rules if rule.override is which]
+            for which in (True, False)
         )
-        loop_rule = pl.when(pl.col("loop").is_not_null()).then(pl.lit("telemetry"))
-        return (
-            calls.join(self.loops.lazy(), on="loop", how="left", maintain_order="left")
-            .join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
-            .with_columns(owner_rule=rule, loop_rule=loop_rule, team=pl.coalesce("team", "of_team"), role=pl.coalesce("role", "of_role"))
-            .drop("of_team", "of_role")
-        )
+        answers = [*over, (None, pl.col(name), "telemetry"), *fill, *([(None, pl.col(f"of_{name}"), else_by)] if is_known else ())]
+        value = [said if holds is None else pl.when(holds).then(said) for holds, said, _ in answers]
+        why = [pl.when(said.is_not_null() if holds is None else holds).then(pl.lit(who)) for holds, said, who in answers]
+        return [pl.coalesce(value).alias(name), *([pl.coalesce(why).alias(_WHY[name])] if name in _WHY else ())]
+
+
+def _matches(rule: "OwnerRule") -> pl.Expr:
+    """Where a rule holds."""
+    at, conditions = pl.col("happened_at"), [_has(key, globs) for key, globs in rule.when.items()]
+    if rule.valid_from:
+        conditions.append(at >= rule.valid_from.replace(tzinfo=None))
+    if rule.valid_to:
+        conditions.append(at < rule.valid_to.replace(tzinfo=None))
+    return pl.all_horizontal(one.fill_null(False) for one in conditions)
+
+
+def _has(key: str, globs: Sequence[str]) -> pl.Expr:
+    said = [pl.col(name) for name in _COLUMNS[key]] if key in _COLUMNS else [pl.col("asked").struct.field(key)]
+    return pl.any_horizontal(one.cast(pl.String).str.contains(pattern(globs)) for one in said)
 
 
 def _roles(loops: Sequence["Loop"]) -> list[tuple[str, str, str]]:

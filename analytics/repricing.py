@@ -1,13 +1,12 @@
 """Charges priced again with today's book: what would change, and the versions that change it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import polars as pl
 
 from analytics.ledger import Ledger
 from analytics.model import TIME
+from analytics.operations import Operation
 from analytics.prices import TOOL_KINDS, PriceBook
 from analytics.usage.charges import replaced
 
@@ -17,16 +16,6 @@ _MATTERS = (*_MONEY, "basis", "contract", "unpriced_reason", "model")
 """What makes a repricing a change; another name of the same price does not."""
 
 MOVED = ("team", "loop", "model", "calls", "before_usd", "after_usd", "change_usd")
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which calls are priced again: a tenant's, in [since, until) UTC, of some models; None means no bound."""
-
-    tenant: str
-    since: datetime | None = None
-    until: datetime | None = None
-    models: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +37,15 @@ class Repriced:
         changed = sums.with_columns(change_usd=pl.col("after_usd") - pl.col("before_usd"))
         return changed.sort(pl.col("change_usd").abs(), "team", "loop", "model", descending=[True, False, False, False]).select(MOVED)
 
-    def charges(self, reason: str) -> pl.DataFrame:
+    def charges(self) -> pl.DataFrame:
         """The rows that make it so."""
-        return replaced(self.current, self.desired, "repricing", reason)
+        return replaced(self.current, self.desired, "repricing", "priced again")
 
 
-def reprice(ledger: Ledger, book: PriceBook, scope: Scope) -> Repriced:
-    """The calls in scope that `book` prices otherwise than they are charged; writes nothing."""
-    standing = ledger.query(
-        "queries/standing_charges", tenant=scope.tenant, since=scope.since, until=scope.until,
-        models=list(scope.models) if scope.models else None,
-    )  # fmt: skip
+def reprice(ledger: Ledger, book: PriceBook, operation: Operation) -> Repriced:
+    """The calls of an operation's window and models that `book` prices otherwise than they are charged; writes nothing."""
+    window = {"tenant": operation.tenant, "since": operation.since, "until": operation.until}
+    standing = ledger.query("queries/standing_charges", **window, models=list(operation.models) or None)
     if standing.is_empty():
         return Repriced(standing, standing)
     again = book.price(_as_calls(standing)).select(*_PRICED, *_MONEY)
@@ -83,14 +70,3 @@ def _lost(standing: pl.DataFrame, desired: pl.DataFrame) -> pl.Series:
     """Tools whose price the book no longer knows: nothing says that they became free."""
     is_tool = standing["call_kind"].is_in(TOOL_KINDS)
     return is_tool & standing["cost_usd"].is_not_null() & desired["cost_usd"].is_null()
-
-
-def operation(scope: Scope, repriced: Repriced, book: PriceBook, who: str, why: str) -> dict:
-    """What is noted of a repricing: a row of the table `operations` but its number, commit and moment."""
-    moved = repriced.moved()
-    filters = "model=" + ",".join(scope.models) if scope.models else None
-    return {
-        "tenant": scope.tenant, "kind": "repricing", "who": who, "why": why, "since": scope.since, "until": scope.until, "filters": filters,
-        "from_books": repriced.current["price_book"].unique().sort().to_list(), "to_book": book.version,
-        "calls": repriced.current.height, "delta_usd": moved["change_usd"].sum(),
-    }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from analytics import usage
 from analytics.books import Posted
 from analytics.budgets import ALL
 from analytics.model import UNATTRIBUTED
@@ -101,7 +102,9 @@ class Runs:
         self._running.pop((tenant, run), None)
 
     def _facts(self, records: pl.DataFrame) -> pl.DataFrame:
-        return self._owners.attribute(records.select("tenant", "run", "ended_at", "loop", "agent", "role", "team", "user").lazy()).collect()
+        looked_at = dict.fromkeys(("tenant", "run", "ended_at", "loop", "agent", "role", "team", "user", *self._owners.columns))
+        facts = records.select(*looked_at, happened_at=usage.happened_at())
+        return self._owners.attribute(facts.lazy()).collect()
 
     def _merge(self, run: Run) -> None:
         held = self._running.setdefault((run.tenant, run.run), run)

@@ -9,7 +9,7 @@ from pathlib import Path
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
 from analytics.reports import DIMENSIONS, FILTERS, REPORTS, WORDS, QuestionError
-from ingest import amending
+from ingest import afterwards
 from ingest.arguments import data_of, port_number, with_config, with_data, with_ports
 
 DONE, NOT_HELD, WRONG_USE, ENVIRONMENT = 0, 1, 2, 3
@@ -175,7 +175,8 @@ def check(args: argparse.Namespace) -> int:
         config = load(args.directory)
     except ConfigError as error:
         return _fail(NOT_HELD, str(error))
-    parts = ", ".join(f"{len(getattr(config, part))} {part}" for part in ("policies", "loops", "prices", "contracts", "channels"))
+    counted = ("policies", "loops", "prices", "contracts", "channels", "owners")
+    parts = ", ".join(f"{len(getattr(config, part))} {part}" for part in counted)
     print(f"{args.directory} is valid: {parts}")
     return DONE
 
@@ -223,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     add(check).add_argument("directory", type=Path, metavar="DIR")
     correction = with_config(with_data(add(recount)))
     correction.add_argument("--dry-run", action="store_true", help="show what would change, by model, and change nothing")
-    amending.add_commands(add)
+    afterwards.add_to(add)
     health = with_data(add(doctor))
     health.add_argument("--accept-loss", action="store_true", help="serve again although acknowledged commits are missing")
     health.add_argument("--reason", metavar="TEXT")

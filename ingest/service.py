@@ -48,7 +48,7 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
     try:
         if isinstance(clock, Replay):
             clock.see(ledger.query("queries/last_now").item())
-        owners = Owners(config.loops)
+        owners = Owners(config.loops, config.owners)
         signals = Signals(control, clock.now())
         books = Books(ledger, Rules(owners, PriceBook.compile(config.prices, config.contracts, config.aliases, config.reported)))
         books.open(ledger.query("queries/tenants")["tenant"].to_list(), clock.now())

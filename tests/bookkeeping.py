@@ -15,7 +15,7 @@ import pyarrow as pa
 from analytics import fingerprint
 from analytics.account import Rules
 from analytics.books import Arrived, Books, Posted
-from analytics.config import Config, CustomPrice, Loop, Policy
+from analytics.config import Config, CustomPrice, Loop, OwnerRule, Policy, SharedCost
 from analytics.control import Control
 from analytics.evidence import EVIDENCE, Part
 from analytics.guard import Guard
@@ -105,9 +105,11 @@ class Desk:
     policies: Sequence[Policy] = ()
     loops: Sequence[Loop] = ()
     prices: Sequence[CustomPrice] = (GOLD, CRANE)
+    rules: Sequence[OwnerRule] = ()
+    shared: Sequence[SharedCost] = ()
 
     def __post_init__(self):
-        owners = Owners(self.loops)
+        owners = Owners(self.loops, self.rules)
         self.ledger, self.control = Ledger(self.directory), Control(self.directory)
         self.now = self.ledger.query("queries/last_now").item() or MONDAY
         self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices))))
@@ -116,11 +118,11 @@ class Desk:
         self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals)
         self.guard.catch_up(self.now)
 
-    def post(self, *spans: dict[str, Any], tenant: str = TENANT) -> Posted:
-        """One commit, at the time of its latest end; the guard does not look."""
+    def post(self, *spans: dict[str, Any], tenant: str = TENANT, attributes: pa.Table | None = None) -> Posted:
+        """One commit, at the time of its latest end; the guard does not look. `attributes` are of rows and resources."""
         arrived = frame(*spans)
         self.now = max(self.now, arrived["ended_at"].max() or self.now)
-        return self.books.post([Arrived(tenant, arrived, evidence())], self.now)
+        return self.books.post([Arrived(tenant, arrived, evidence() if attributes is None else attributes)], self.now)
 
     def watch(self, *spans: dict[str, Any], now: datetime | None = None, tenant: str = TENANT) -> None:
         """One commit that the guard looks at, at its time or at another."""

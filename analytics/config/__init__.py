@@ -12,11 +12,13 @@ from analytics.config.directory import read_directory
 from analytics.config.entries import Limits, Loop, Policy, Subagent, Threshold, Trigger
 from analytics.config.explain import did_you_mean, explain
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
+from analytics.config.ownership import OwnerRule, Said, SharedCost
 from analytics.config.source import Source
 from analytics.errors import ConfigError, Problem
 
 __all__ = [
-    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "Policy", "Reported", "Subagent", "Threshold", "Trigger", "load",
+    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "OwnerRule", "Policy", "Reported", "Said", "SharedCost", "Subagent",
+    "Threshold", "Trigger", "load",
 ]  # fmt: skip
 
 
@@ -31,6 +33,8 @@ class Config:
     aliases: tuple[Alias, ...] = ()
     reported: tuple[Reported, ...] = ()
     channels: tuple[Channel, ...] = ()
+    owners: tuple[OwnerRule, ...] = ()
+    shared: tuple[SharedCost, ...] = ()
 
 
 _LISTED = ("policies", "prices", "contracts", "aliases", "reported", "channels")
@@ -48,7 +52,8 @@ def load(directory: Path | None) -> Config:
     if problems:
         raise ConfigError(problems)
     listed = {key: _entries(files, key) for key in _LISTED}
-    return Config(loops=tuple(file for file in files if isinstance(file, Loop)), **listed)
+    loops = tuple(file for file in files if isinstance(file, Loop))
+    return Config(loops=loops, owners=_entries(files, "rules"), shared=_entries(files, "shared"), **listed)
 
 
 def _validate(sources: list[Source], directory: Path) -> tuple[list[BaseModel], list[Problem]]:
@@ -71,7 +76,7 @@ def _taken_names(sources: list[Source]) -> Iterator[Problem]:
     """Names that an earlier entry of the same kind has, in whichever file; wrong entries count too, so that all is said at once."""
     taken: dict[tuple[str, str], str] = {}
     for source in sources:
-        for path in (("name",), ("policies", "*", "name"), ("contracts", "*", "name"), ("channels", "*", "name")):
+        for path in (("name",), *((key, "*", "name") for key in ("policies", "channels", "contracts", "rules", "shared"))):
             for loc, name in source.texts(*path):
                 here = f"{source.file}:{source.place(loc)[0]}"
                 first = taken.setdefault((source.kind.noun, name.strip()), here)

@@ -8,6 +8,7 @@ from analytics.alerts import Channel
 from analytics.config.base import Entry
 from analytics.config.entries import Loop, Policy
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
+from analytics.config.ownership import OwnerRule, SharedCost
 from analytics.config.source import Kind, Source, read
 from analytics.errors import ConfigError, Problem
 
@@ -35,12 +36,19 @@ class Channels(Entry):
     channels: tuple[Channel, ...] | None = None
 
 
+class Owners(Entry):
+    """`owners.yaml`."""
+
+    rules: tuple[OwnerRule, ...] | None = None
+    shared: tuple[SharedCost, ...] | None = None
+
+
 KINDS = {
     "policies/*.yaml": Kind("policy", Policies),
     "loops/*.yaml": Kind("loop", Loop),
     "prices/*.yaml": Kind("price", Prices, named_by=("name", "model", "tool", "service")),
     "channels.yaml": Kind("channel", Channels),
-    "owners.yaml": Kind("owner"),
+    "owners.yaml": Kind("rule", Owners),
     "outcomes.yaml": Kind("outcome"),
 }
 """Every file a directory may hold; `.yml` counts as `.yaml`. Hidden files and README.md are nobody's business."""

@@ -13,7 +13,8 @@ from analytics.config.explain import did_you_mean
 CRON = re.compile(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|([\d*/,-]+ ){2}[\d*/,?LW-]+ [\w*/,-]+ [\w*/,?#-]+", re.ASCII)
 
 
-def _decimal(value: Any) -> Any:
+def exact(value: Any) -> Any:
+    """The value of a decimal; what YAML has made inexact is refused."""
     if isinstance(value, float):
         raise ValueError(f'must be in quotes ("{value}"): a bare decimal number is not exact')
     if isinstance(value, bool):
@@ -53,11 +54,11 @@ def _some(value: Any) -> Any:
 Schedule = Annotated[str, AfterValidator(_cron)]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(gt=0, lt=2**63, strict=True)]
-Money = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, max_digits=18, decimal_places=9)]
+Money = Annotated[Decimal, BeforeValidator(exact), Field(gt=0, max_digits=18, decimal_places=9)]
 """US dollars, more than nothing, with at most 9 decimals: what the ledger holds exactly."""
-Price = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, max_digits=21, decimal_places=12)]
+Price = Annotated[Decimal, BeforeValidator(exact), Field(ge=0, max_digits=21, decimal_places=12)]
 """US dollars; 0 is a price. A millionth of it still fits the ledger's unit price."""
-Percent = Annotated[Decimal, BeforeValidator(_decimal), Field(gt=0, le=1000, max_digits=10, decimal_places=6)]
+Percent = Annotated[Decimal, BeforeValidator(exact), Field(gt=0, le=1000, max_digits=10, decimal_places=6)]
 """Percent in quotes, such as "12.5"."""
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Some = BeforeValidator(_some)

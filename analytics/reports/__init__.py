@@ -24,6 +24,7 @@ from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
 from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
+from analytics.reports.unattributed import unattributed
 from analytics.reports.unpriced import unpriced
 
 Report = Callable[[Sources, Question], pl.DataFrame]
@@ -31,7 +32,7 @@ Report = Callable[[Sources, Question], pl.DataFrame]
 REPORTS: dict[str, Report] = {
     report.__name__: report
     for report in (
-        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory,
+        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, unattributed,
         prices, price_changes, unpriced, commitments, repricing,
     )
 }  # fmt: skip

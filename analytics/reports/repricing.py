@@ -4,9 +4,10 @@ from functools import lru_cache
 
 import polars as pl
 
+from analytics.operations import Operation
 from analytics.prices import PriceBook
 from analytics.reports.question import Question, Sources
-from analytics.repricing import Scope, reprice
+from analytics.repricing import reprice
 
 
 def repricing(sources: Sources, question: Question) -> pl.DataFrame:
@@ -16,8 +17,8 @@ def repricing(sources: Sources, question: Question) -> pl.DataFrame:
     """
     config = sources.config
     book = _book(config.prices, config.contracts, config.aliases, config.reported)
-    scope = Scope(question.tenant, question.since, question.until, question.filters.get("model"))
-    moved = reprice(sources.ledger, book, scope).moved()
+    rehearsal = Operation(question.tenant, "repricing", "", "", question.since, question.until, question.filters.get("model", ()))
+    moved = reprice(sources.ledger, book, rehearsal).moved()
     return moved.head(question.limit) if question.limit else moved
 
 

@@ -6,6 +6,7 @@ deepest in a tree; every other fact from the first that says it.
 
 import polars as pl
 
+from analytics import tags
 from analytics.model import BUCKETS, FLOWING
 from analytics.usage.told import INPUT, OUTPUT, WRITES, has_usage, standing
 
@@ -32,8 +33,9 @@ def _several(members: pl.DataFrame) -> pl.DataFrame:
     agreed = {name: pl.col(name).filter(agree).drop_nulls().first() for name in ("cache_read_tokens", "reasoning_tokens")}
     written = pl.any_horizontal(pl.col(name).is_not_null() for name in WRITES)
     writes = {name: pl.col(name).filter(agree & written).first() for name in WRITES}
-    by_depth = [pl.col(name).sort_by("depth", descending=True, maintain_order=True).drop_nulls().first() for name in FLOWING]
-    facts = [name for name in members.columns if name not in {"call", *_OF_PRIMARY, *BUCKETS, *FLOWING}]
+    whose = (*FLOWING, *tags.columns_of(members))
+    by_depth = [pl.col(name).sort_by("depth", descending=True, maintain_order=True).drop_nulls().first() for name in whose]
+    facts = [name for name in members.columns if name not in {"call", *_OF_PRIMARY, *BUCKETS, *whose}]
     whole = ranked.group_by("call", maintain_order=True).agg(
         *(pl.col(name).first() for name in _OF_PRIMARY),
         *(pl.col(name).first().alias(f"{name}_said") for name in BUCKETS),

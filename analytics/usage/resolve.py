@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from analytics import fingerprint
+from analytics import fingerprint, tags
 from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE, SPLITS
 from analytics.usage import joins, sums
 from analytics.usage.merge import merge
@@ -25,8 +25,8 @@ _BY_RESPONSE, _BY_REQUEST, _BY_RECORD = np.uint64(1), np.uint64(4), np.uint64(2)
 _OF_CALL = (
     "record_key", "signal", "content_hash", "attribute_count", "trace_id", "started_at", "ended_at", *FLOWING,
     *(f"{name}_else" for name in OF_RESOURCE), "provider", "model_requested", "model_served", "response_id", "request_id", "process",
-    "tool", "mcp_server", "runtime", *BUCKETS, *SPLITS, "usage_settled", "reasoning_apart", "reported_usd", "reporter", "conditions",
-    "web_searches", "tags", "in_tokens", "out_tokens",
+    "tool", "mcp_server", "runtime", "service", "dialect", *BUCKETS, *SPLITS, "usage_settled", "reasoning_apart", "reported_usd",
+    "reporter", "conditions", "web_searches", "tags", "in_tokens", "out_tokens",
 )  # fmt: skip
 """What is asked of the records of a call, whose kind comes with them."""
 _TOOLS = ("tool", "sandbox")
@@ -176,12 +176,14 @@ def _resolved(nodes: pl.DataFrame, tree: Tree, told: Told, label: np.ndarray, ve
     inside = np.isin(told.call, list(verdicts.inside)) if verdicts.inside else np.zeros(tree.count, bool)
     is_member = ((told.call >= 0) & ~no_calls & ~inside) | counting
     kind = pl.when(pl.Series(counting) | (pl.col("kind") == "other")).then(pl.lit("model")).otherwise("kind")
-    wanted = nodes.select(*_OF_CALL, kind=kind).with_columns(_model(nodes, tree), call=pl.Series(label), depth=pl.Series(tree.depth))
+    wanted = nodes.select(*_OF_CALL, *tags.columns_of(nodes), kind=kind).with_columns(
+        _model(nodes, tree), call=pl.Series(label), depth=pl.Series(tree.depth)
+    )
     members = wanted.filter(is_member) if not is_member.all() else wanted
     if verdicts.less:
         members = _less(members, nodes, verdicts)
     call_ids = _call_ids(nodes, label, told.call >= 0)
-    merged = merge(held(members, nodes))
+    merged = tags.gathered(merge(held(members, nodes)))
     calls = merged.with_columns(call_id=call_ids.gather(merged["call"]))
     listed = (told.call >= 0) | told.is_sum | nodes["usage_role"].is_in(_NOT_COUNTED).fill_null(False).to_numpy()
     return Resolved(

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from analytics import tags
 from analytics.model import FLOWING, OF_RESOURCE
 from analytics.usage.tree import Tree
 
@@ -10,10 +11,11 @@ _OF_TRACE = ("team", "user", "session", "loop", "run", "run_parent")
 
 
 def flowing(nodes: pl.DataFrame, tree: Tree) -> pl.DataFrame:
-    """The nodes with what they or spans above them say in the FLOWING columns, and what is left to say for them in NAME_else."""
+    """The nodes with what they or spans above them say in the FLOWING columns, and what is left to say for them in NAME_else; their tags
+    likewise, spread out."""
     last = [pl.col(name).alias(f"{name}_else") for name in OF_RESOURCE]
-    said = nodes.with_columns(*last).with_columns(_own(name) for name in FLOWING)
-    return said if tree.is_flat else said.with_columns(tree.inherited(said[name]) for name in FLOWING)
+    said = tags.spread(nodes).with_columns(*last).with_columns(_own(name) for name in FLOWING)
+    return said if tree.is_flat else said.with_columns(tree.inherited(said[name]) for name in (*FLOWING, *tags.columns_of(said)))
 
 
 def held(some: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:

@@ -8,25 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.config import CustomPrice
+from analytics.operations import Operation
 from analytics.reports import REPORTS, Question
-from analytics.repricing import Scope, operation, reprice
+from analytics.repricing import reprice
 
 HALF = CustomPrice(model="gold", input_mtok="500000", output_mtok="500000")
 SUMS = "select sum(calls), sum(cost_usd), sum(input_uncached_tokens), count(*) from charges"
 
 
-EVERYTHING = Scope(TENANT)
+def scope(tenant: str = TENANT, **said) -> Operation:
+    return Operation(tenant, "repricing", "dana", "signed late", **said)
 
 
-def repriced(desk: Desk, scope: Scope = EVERYTHING) -> int:
+EVERYTHING = scope()
+
+
+def repriced(desk: Desk, operation: Operation = EVERYTHING) -> int:
     """Prices again as the command does; how many calls changed."""
-    book = desk.books.rules.prices
-    found = reprice(desk.ledger, book, scope)
-    if found.current.height:
-        noted = operation(scope, found, book, "dana", "signed late")
-        posted = desk.books.revise(noted, lambda number: found.charges(f"repricing {number} by dana: signed late"), desk.now)
-        desk.guard.observe(posted, desk.now)
-    return found.current.height
+    entry = desk.books.repriced(operation)
+    if entry:
+        desk.guard.observe(desk.books.operate(operation, entry, desk.now), desk.now)
+    return entry.charges["call_id"].n_unique() if entry else 0
 
 
 def reopened(desk: Desk, *prices: CustomPrice) -> Desk:
@@ -49,7 +51,7 @@ def desk(tmp_path):
 
 def test_what_changes_is_shown_by_team_loop_and_model_before_anything_does(desk):
     again = reopened(desk, HALF, CRANE)
-    found = reprice(again.ledger, again.books.rules.prices, Scope(TENANT))
+    found = reprice(again.ledger, again.books.rules.prices, EVERYTHING)
     assert found.moved().select("team", "loop", "model", "calls", "before_usd", "after_usd", "change_usd").rows() == [
         ("mint", "nightly", "gold", 1, Decimal(6), Decimal(3), Decimal(-3)),
         ("forge", "unattributed", "gold", 1, Decimal(4), Decimal(2), Decimal(-2)),
@@ -65,8 +67,8 @@ def test_the_new_charge_replaces_the_old_one_and_says_who_and_why(desk):
     old, new = rows[0][-1], rows[-1][-1]
     assert rows == [
         (1, 1, "usage", "counted", Decimal(6), old),
-        (2, -1, "repricing", "superseded", Decimal(-6), old),
-        (2, 1, "repricing", "repricing 1 by dana: signed late", Decimal(3), new),
+        (2, -1, "repricing", "operation 1", Decimal(-6), old),
+        (2, 1, "repricing", "operation 1", Decimal(3), new),
     ]
     assert old != new
     (noted,) = again.rows("select operation, kind, who, why, from_books, to_book, calls, delta_usd from operations")
@@ -86,10 +88,10 @@ def test_a_repricing_that_changes_nothing_writes_nothing(desk):
 
 def test_only_what_is_in_scope_is_priced_again(desk):
     again = reopened(desk, HALF, CRANE)
-    assert repriced(again, Scope(TENANT, since=at(30), until=at(61))) == 1
+    assert repriced(again, scope(since=at(30), until=at(61))) == 1
     assert again.rows("select sum(cost_usd) from charges where team = 'mint'") == [(Decimal(6),)]
-    assert repriced(again, Scope(TENANT, models=["silver"])) == 0
-    assert repriced(again, Scope("somebody else")) == 0
+    assert repriced(again, scope(models=("silver",))) == 0
+    assert repriced(again, scope("somebody else")) == 0
     again.close()
 
 
@@ -136,7 +138,7 @@ def test_every_sum_moves_by_exactly_what_was_announced(tmp_path_factory, costs, 
     before = dict(desk.rows("select team, sum(cost_usd) from charges group by team"))
     price = str(10_000 * percent)
     again = reopened(desk, CustomPrice(model="gold", input_mtok=price, output_mtok=price))
-    moved = reprice(again.ledger, again.books.rules.prices, Scope(TENANT)).moved()
+    moved = reprice(again.ledger, again.books.rules.prices, EVERYTHING).moved()
     repriced(again)
     after = dict(again.rows("select team, sum(cost_usd) from charges group by team"))
     told = dict(moved.group_by("team").agg("change_usd").iter_rows())

@@ -104,7 +104,7 @@ def test_wrong_use_is_2_with_a_reason_and_no_traceback(said, data, words):
 
 def test_a_valid_directory_is_said_to_be_valid(said, tmp_path):
     config = configure(tmp_path / "config", [{"name": "cap", "limit_usd": "1", "window": "day"}], "http://127.0.0.1:1/hook")
-    assert said("check", config) == (0, f"{config} is valid: 1 policies, 0 loops, 1 prices, 0 contracts, 1 channels\n", "")
+    assert said("check", config) == (0, f"{config} is valid: 1 policies, 0 loops, 1 prices, 0 contracts, 1 channels, 0 owners\n", "")
     assert said("check", CONFIG)[0] == 0
 
 

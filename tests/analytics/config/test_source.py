@@ -29,8 +29,8 @@ from analytics.config.source import Kind, read
     ],
 )
 def test_what_is_not_valid_yaml_is_named_where_it_stands(problems, content, problem):
-    (found,) = problems({"owners.yaml": content})
-    assert found.startswith(f"owners.yaml:{problem}")
+    (found,) = problems({"outcomes.yaml": content})
+    assert found.startswith(f"outcomes.yaml:{problem}")
 
 
 def test_a_link_that_leads_nowhere_is_a_problem(problems, tmp_path):
