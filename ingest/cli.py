@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
-from analytics.reports import DIMENSIONS, FILTERS, REPORTS, QuestionError
+from analytics.reports import DIMENSIONS, FILTERS, REPORTS, WORDS, QuestionError
 from ingest.arguments import data_of, port_number, with_config, with_data, with_ports
 
 DONE, NOT_HELD, WRONG_USE, ENVIRONMENT = 0, 1, 2, 3
@@ -100,7 +100,7 @@ def report(args: argparse.Namespace) -> int:
         "by": args.by,
         "from": args.since,
         "to": args.until,
-        **{name: getattr(args, name) for name in (*FILTERS, "policy", "scope", "window")},
+        **{name: getattr(args, name) for name in (*FILTERS, *WORDS)},
     }
     rows = ask(data_of(args), args.name, {name: value for name, value in given.items() if value})
     if args.format == "table":
@@ -256,6 +256,7 @@ def _add_report(add: Callable) -> None:
         question.add_argument(f"--{name}", action="append", metavar="VALUE", help=f"only this {name}; may be repeated")
     for name in ("policy", "scope", "window"):
         question.add_argument(f"--{name}", help="which budget (budget_burn)")
+    question.add_argument("--against", metavar="T", help="start of the window to compare with (variance); default: the one just before")
 
 
 def _fail(code: int, text: str) -> int:
