@@ -56,11 +56,11 @@ def _per_call(side: Told, way: str) -> Decimal:
 
 
 def _models(before: Told, after: Told) -> str:
-    """The model whose share of calls has changed most."""
+    """The model whose share of calls has changed most; of two, the one that makes more now."""
     shares = {
         model: tuple(_share(side.models.get(model, 0), side.counts["calls"]) for side in (before, after)) for model in _named(before, after)
     }
-    model = max(shares, key=lambda one: (abs(shares[one][1] - shares[one][0]), one))
+    model = max(shares, key=lambda one: (abs(shares[one][1] - shares[one][0]), shares[one][1] - shares[one][0], one))
     return f"{model} {_from_to(*shares[model], _percent)} of calls"
 
 
@@ -77,7 +77,7 @@ def _shared(what: str, part: str, whole: str) -> Callable[[Told, Told], str]:
 
 
 def _share(part: int, whole: int) -> Decimal:
-    return Decimal(part) / whole if whole else Decimal(0)
+    return round(Decimal(part) / whole, 6) if whole else Decimal(0)
 
 
 def _percent(share: Decimal) -> str:

@@ -15,31 +15,27 @@ from analytics.reports.explain import explain
 from analytics.reports.incidents import incidents
 from analytics.reports.inventory import inventory
 from analytics.reports.question import DIMENSIONS, FILTERS, MOST_ROWS, WORDS, Question, QuestionError, Sources, moment
+from analytics.reports.reported import reported
+from analytics.reports.roles import roles
 from analytics.reports.run_names import aliased
 from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
 from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
 from analytics.reports.variance import variance
+from analytics.reports.waste import waste
 
 Report = Callable[[Sources, Question], pl.DataFrame]
 
 REPORTS: dict[str, Report] = {
     report.__name__: report
-    for report in (spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, variance)
-}
+    for report in (
+        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, variance, roles, waste,
+        reported,
+    )
+}  # fmt: skip
 
 __all__ = [
-    "DIMENSIONS",
-    "FILTERS",
-    "MOST_ROWS",
-    "REPORTS",
-    "WORDS",
-    "Question",
-    "QuestionError",
-    "Report",
-    "Sources",
-    "aliased",
-    "coverage",
+    "DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "WORDS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage",
     "moment",
-]
+]  # fmt: skip

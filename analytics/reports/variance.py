@@ -18,7 +18,7 @@ _USD, _PERCENT, _SHARE = pl.Decimal(38, 9), pl.Decimal(38, 1), pl.Decimal(38, 4)
 _INPUT, _OUTPUT = BUCKETS[:5], BUCKETS[5:]
 _COUNTS = ("runs", "calls", "unpriced_calls", "input_tokens", "cache_read_tokens", "output_tokens", "checker_calls")
 _SHARES = ("checker_share", "cache_share")
-_WORDS = ("role", "model", "part", "is_priced", "price_set", "price_book")
+_CELLS = ("role", "model", "part", "is_priced", "price_set", "price_book")
 
 Key = tuple[str, ...]
 
@@ -84,7 +84,7 @@ def _sides(sources: Sources, window: Question, by: Key) -> dict[Key, _Told]:
     """Every row of a window by its words."""
     sides: dict[Key, _Told] = defaultdict(_Told)
     cells: dict[tuple, list[dict[str, Any]]] = defaultdict(list)
-    for group in charged(sources, window, *by, *_WORDS).iter_rows(named=True):
+    for group in charged(sources, window, *by, *_CELLS).iter_rows(named=True):
         key = tuple(group[word] for word in by)
         _add(sides[key], group)
         if group["part"] == "model" and group["priced_calls"] > 0:
