@@ -11,6 +11,8 @@ page = st.navigation(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, on what."),
         st.Page("app_pages/runs.py", title="Runs", icon=":material/account_tree:", help="Each run, and every step inside it."),
+        st.Page("app_pages/what_changed.py", title="What changed", icon=":material/compare_arrows:", help="Why it costs more or less."),
+        st.Page("app_pages/roles.py", title="Maker and checker", icon=":material/rule:", help="What is made, checked and wasted."),
         st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
         st.Page("app_pages/data_quality.py", title="Data quality", icon=":material/fact_check:", help="What totals leave out, and why."),
     ],

@@ -1,6 +1,7 @@
 """Tables: the words over each column, and how a cell reads. Measures stay numbers, so that a table sorts by what it shows."""
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import polars.selectors as cs
@@ -42,12 +43,21 @@ COLUMNS = {
     "calls": _Number("Calls", format="localized"),
     "checker_usd": money.column("Checker"),
     "confirmed_at": "Confirmed",
+    "after_usd": money.column("Now"),
+    "before_usd": money.column("Before"),
+    "change_percent": _Number("Change", format="%+.1f%%"),
+    "change_usd": money.column("More or less"),
+    "checker_share": _Number("Checker share", format="percent", help="Of the cost of all roles there."),
+    "compared_usd": money.column("Reported", help="By runtimes, of calls that have a price of ours too."),
+    "cost_share": _Number("Share", format="percent"),
     "cost_usd": money.column("Cost", help="What is priced: a floor while calls are without usage or price."),
     "crossed_at": "Crossed",
     "detail": "Detail",
     "delivered": _Number("Delivered", format="localized"),
     "delivered_at": "Delivered",
     "delivered_by": "By",
+    "difference_percent": _Number("Difference", format="%+.1f%%"),
+    "difference_usd": money.column("Reported less ours"),
     "duration_ms": _Number("Duration", format="%,.1f s"),
     "first_at": "First",
     "first_seen": "First seen",
@@ -64,6 +74,7 @@ COLUMNS = {
     "missing_calls": _Number("Unknown", help="Calls without usage or without a price."),
     "mode": "Mode",
     "model": "Model",
+    "model_usd": money.column("Models"),
     "models": "Models",
     "output_tokens": _Number("Output", format="compact", width=75, help="Tokens, reasoning included."),
     "owner": "Owner",
@@ -71,9 +82,12 @@ COLUMNS = {
     "policy": "Policy",
     "reason": "Why",
     "records": _Number("Records", format="localized"),
+    "reported_calls": _Number("Reported", format="localized", help="Calls whose runtime says what they cost."),
+    "role": "Role",
     "run": "Run",
     "runs": _Number("Runs", format="localized"),
     "runtime": "Runtime",
+    "sandbox_usd": money.column("Sandboxes"),
     "schedule": "Schedule",
     "scope": "Scope",
     "service": "Service",
@@ -87,6 +101,9 @@ COLUMNS = {
     "steps": _Number("Steps", format="localized"),
     "team": "Team",
     "tokens": _Number("Tokens", format="localized"),
+    "tool_usd": money.column("Tools"),
+    "unreported_calls": _Number("Unreported", format="localized"),
+    "why": st.column_config.TextColumn("Why", width=620),
     "threshold": _Number("At", format="%d%%"),
     "user": "User",
     "window": "Window",
@@ -121,8 +138,8 @@ def picked(event) -> int | None:
     return rows[0] if rows else None
 
 
-def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> str | None:
-    """Draws a table of rows that name a `run`; answers the run whose row was clicked just now."""
+def clicked(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> dict[str, Any] | None:
+    """Draws a table; answers the row that was clicked just now, all its columns."""
     clicks = st.session_state.get("clicks", 0)
     # The count is part of the key, so that a table shown again has forgotten its last click.
     select = {"on_select": "rerun", "selection_mode": ["single-row", "single-cell"], "key": f"{alt} {clicks}"}
@@ -130,7 +147,13 @@ def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str 
     if row is None:
         return None
     st.session_state["clicks"] = clicks + 1
-    return frame["run"][row]
+    return frame.row(row, named=True)
+
+
+def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> str | None:
+    """Draws a table of rows that name a `run`; answers the run whose row was clicked just now."""
+    row = clicked(frame, columns, alt, unknown, **options)
+    return row["run"] if row else None
 
 
 def by_role(spent: pl.DataFrame) -> pl.DataFrame:

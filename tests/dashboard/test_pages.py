@@ -6,7 +6,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-PAGES = ("overview", "runs", "budgets", "data_quality")
+PAGES = ("overview", "runs", "what_changed", "roles", "budgets", "data_quality")
 CROSSED = "bump-20261113T203600Z"
 """The run of the weekend whose call crossed $4.00."""
 
