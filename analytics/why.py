@@ -57,15 +57,11 @@ def _per_call(side: Told, way: str) -> Decimal:
 
 def _models(before: Told, after: Told) -> str:
     """The model whose share of calls has changed most; of two, the one that makes more now."""
-    shares = {
-        model: tuple(_share(side.models.get(model, 0), side.counts["calls"]) for side in (before, after)) for model in _named(before, after)
-    }
-    model = max(shares, key=lambda one: (abs(shares[one][1] - shares[one][0]), shares[one][1] - shares[one][0], one))
+    sides = (before, after)
+    shares = {model: [_share(side.models.get(model, 0), side.counts["calls"]) for side in sides] for side in sides for model in side.models}
+    grown = {model: round(now - was, 4) for model, (was, now) in shares.items()}
+    model = max(grown, key=lambda one: (abs(grown[one]), grown[one], one))
     return f"{model} {_from_to(*shares[model], _percent)} of calls"
-
-
-def _named(before: Told, after: Told) -> set[str]:
-    return {*before.models, *after.models}
 
 
 def _shared(what: str, part: str, whole: str) -> Callable[[Told, Told], str]:

@@ -73,7 +73,7 @@ def _measure(value: int | Decimal | None) -> str:
 
 def _links(row: dict[str, Any], by: str, now: tuple[datetime, datetime]) -> None:
     """To the runs of either window."""
-    only = {by: row[by]} if by in filters.DIMENSIONS else {}
+    only = {by: [row[by]]} if by in filters.DIMENSIONS else {}
     with st.container(horizontal=True):
         for word, window in (("before", (row["before_from"], row["before_to"])), ("now", now)):
-            ways.runs_link(f"Runs {word}", **only, **ways.days(*window))
+            ways.runs_button(f"Runs {word}", **only, **ways.days(*window))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import data, filters, notices
+from dashboard import data, filters, notices, ways
 
 st.set_page_config(page_title="loopledger", page_icon=f"{Path(__file__).parent / 'icon.svg'}", layout="wide")
 page = st.navigation(
@@ -29,6 +29,7 @@ try:
         if page.url_path == "runs" and "run" in st.query_params:  # one run is the same whatever else is chosen
             filters.keep()
         else:
+            ways.arrive()
             dimensions = () if page.url_path in ("budgets", "data_quality") else filters.DIMENSIONS
             st.session_state["chosen"] = filters.choose(ledger.now, dimensions)
         page.run()

@@ -42,4 +42,4 @@ else:
     columns = ["loop", "team", "runs", "calls", "cost_usd", "maker_usd", "checker_usd", "input_tokens", "output_tokens", "last_seen"]
     loops = loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left")
     if row := clicked(loops, columns, "Loops by spend"):
-        ways.to_runs(loop=row["loop"])
+        ways.to_runs(loop=[row["loop"]])

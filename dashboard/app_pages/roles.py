@@ -20,7 +20,7 @@ columns = [
     "output_tokens", "duration_ms",
 ]  # fmt: skip
 if row := clicked(roles, columns, "Each loop by role, dearest first"):
-    ways.to_runs(loop=row["loop"])
+    ways.to_runs(loop=[row["loop"]])
 notices.cut(roles, "dearest roles")
 
 waste = data.report("waste", **filters.chosen()).rows
@@ -28,4 +28,4 @@ st.markdown("**Waste**, by the first reason that holds; a click opens the runs")
 if waste.filter(pl.col("reason") != "not waste").is_empty():
     st.caption("No call failed or was tried again, and no run failed, was stopped or was left open.")
 elif row := clicked(waste, ["loop", "reason", "cost_usd", "cost_share", "runs", "calls"], "Cost by what became of it", money.NOTHING):
-    ways.to_runs(loop=row["loop"])
+    ways.to_runs(loop=[row["loop"]])

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import changes, data, filters, notices
-from dashboard.tables import picked, table
+from dashboard import changes, data, filters, money, notices
+from dashboard.tables import clock, picked, table
 
 only = {word: values for word, values in filters.chosen().items() if word in filters.DIMENSIONS}
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -20,9 +20,11 @@ rows = answer.rows
 if rows.is_empty():
     notices.nothing_here("calls", answer)
 
-first = rows.row(0, named=True)
-st.caption(f"UTC: {window['from']} to {window['to']}, against {first['before_from']} to {first['before_to']}, of equal length.")
+first, now = rows.row(0, named=True), (datetime.fromisoformat(window["from"]), datetime.fromisoformat(window["to"]))
+compared = [f"{clock(since)} to {clock(until)}" for since, until in (now, (first["before_from"], first["before_to"]))]
+st.caption(f"{compared[0]} UTC against {compared[1]} UTC, of equal length.")
 columns = [by, "state", "change_usd", "change_percent", "before_usd", "after_usd", "why"]
-row = picked(table(rows, columns, "What changed, the greatest change first", on_select="rerun", selection_mode="single-row-required"))
+select = {"on_select": "rerun", "selection_mode": "single-row-required"}
+row = picked(table(rows, columns, "What changed, the greatest change first", money.NOTHING, **select))
 notices.cut(rows, "greatest changes")
-changes.draw(rows.row(row or 0, named=True), by, (datetime.fromisoformat(window["from"]), datetime.fromisoformat(window["to"])))
+changes.draw(rows.row(row or 0, named=True), by, now)
