@@ -13,9 +13,11 @@ from dashboard import money
 MOST_SERIES = 8
 OTHER = "other"
 ALARM = "#e5484d"
-"""Limits, crossings and failures; this and the next two are readable on a light and on a dark page."""
+"""Limits, crossings and failures, and what costs more; this and the next three are readable on a light and on a dark page."""
 DOUBT = "#d97706"
 """What is known in part."""
+GAIN = "#30a46c"
+"""What became less."""
 QUIET = "#7c8799"
 """Words beside a mark."""
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
@@ -158,6 +160,35 @@ def _spans(steps: pl.DataFrame) -> pl.DataFrame:
         failure=pl.when("failed").then(pl.format("failed {}", pl.col("error_type").fill_null(""))).otherwise(pl.lit("")),
         says=pl.format("step {}, {}: {}", "step", name, "text"),
     )
+
+
+def bridge(steps: pl.DataFrame) -> alt.LayerChart:
+    """From one cost to another: the first and the last bar stand on the ground, each between them begins where the one before it ends.
+
+    Columns: step | usd, of the first and the last the whole cost, null if unknown.
+    """
+    base = alt.Chart(_stairs(steps)).encode(x=alt.X("step:N", sort=None, title=None, axis=alt.Axis(labelAngle=-30, ticks=False)))
+    colour = alt.Scale(domain=["whole", "more", "less"], range=[QUIET, ALARM, GAIN])
+    bars = base.mark_bar(width=alt.RelativeBandSize(band=0.7)).encode(
+        y=alt.Y("start:Q", title=None, axis=_USD),
+        y2="end:Q",
+        color=alt.Color("direction:N", scale=colour, legend=None),
+        description="says:N",
+        tooltip=_tooltip(step="Effect", text="Dollars"),
+    )
+    words = base.mark_text(dy=-7, color=QUIET).encode(y="top:Q", text="text:N")
+    return alt.layer(bars, words).properties(height=300, padding=_PADDING)
+
+
+def _stairs(steps: pl.DataFrame) -> pl.DataFrame:
+    place, usd = pl.int_range(pl.len()), pl.col("usd").fill_null(0)
+    is_whole = (place == 0) | (place == pl.len() - 1)
+    end = pl.when(is_whole).then(usd).otherwise(usd.cum_sum())
+    start = pl.when(is_whole).then(pl.lit(0)).otherwise(end - usd)
+    direction = pl.when(is_whole).then(pl.lit("whole")).when(usd > 0).then(pl.lit("more")).otherwise(pl.lit("less"))
+    heights = {"start": start, "end": end, "top": pl.max_horizontal(start, end)}
+    floats = [height.cast(pl.Float64).alias(name) for name, height in heights.items()]
+    return mark(steps.with_columns(*floats, direction=direction), "usd").with_columns(says=pl.format("{}: {}", "step", "text"))
 
 
 def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:

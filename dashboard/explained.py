@@ -9,6 +9,8 @@ import streamlit as st
 from dashboard import data, money
 
 _RIGHT = ("Input", "Output", "Cost", "Beyond its calls")
+_WHOLE = ("Call", "Second", "Request", "Search")
+"""Units that are priced one by one."""
 
 
 def draw(run: str) -> None:
@@ -23,8 +25,32 @@ def draw(run: str) -> None:
     config = dict.fromkeys(_RIGHT, st.column_config.TextColumn(alignment="right"))
     height = "content" if shown.height < 30 else 500
     st.dataframe(shown, hide_index=True, column_config=config, height=height, alt="Every call and the records it was seen in")
+    _prices(answer.rows)
     if answer.next_cursor:
         st.caption(f"These are the first {data.MOST_ROWS:,} calls; loopledger explain shows all.")
+
+
+def _prices(rows: pl.DataFrame) -> None:
+    """The price rows of these calls, as price lists have them: tokens by the million."""
+    used = rows.filter("counts", pl.col("price_set").is_not_null())
+    if used.is_empty():
+        return
+    asked = [name for name in used.columns if name.endswith("_unit_usd") and used[name].count()]
+    sets = used.group_by("price_set", "price_book", "price_source", "basis", *asked, maintain_order=True).len()
+    st.markdown("**The price rows of these calls**, US dollars: tokens by the million")
+    shown = pl.DataFrame([_price(row, asked) for row in sets.iter_rows(named=True)])
+    config = {_label(name): st.column_config.TextColumn(alignment="right") for name in asked}
+    st.dataframe(shown, hide_index=True, column_config=config, alt="The price rows of these calls")
+
+
+def _price(row: dict[str, Any], asked: list[str]) -> dict[str, Any]:
+    prices = {_label(name): money.price(row[name], tokens=_label(name) not in _WHOLE) for name in asked}
+    said = {"Source": row["price_source"] or money.NOTHING, "Book": row["price_book"], "Basis": row["basis"]}
+    return {"Price": row["price_set"], "Calls": row["len"], **prices, **said}
+
+
+def _label(column: str) -> str:
+    return column.removesuffix("_unit_usd").replace("_", " ").capitalize()
 
 
 def _entry(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -51,6 +51,19 @@ def window(period: str, days: tuple[date, ...], now: datetime) -> dict[str, str]
     return {"from": start.isoformat()}
 
 
+def closed(now: datetime) -> dict[str, str] | None:
+    """`from` and `to` of the chosen period, which ends with the minute of `now` unless it is of dates; None when it has no beginning."""
+    bounds = {word: chosen()[word] for word in ("from", "to") if word in chosen()}
+    minute = (now + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    return {"to": minute.isoformat(), **bounds} if "from" in bounds else None
+
+
+def start(key: str, label: str) -> str | None:
+    """A day to choose, in the URL under its key; None while none is chosen."""
+    day = st.date_input(label, None, key=key, bind="query-params", format="YYYY-MM-DD", width=230)
+    return f"{day}" if day else None
+
+
 def _dates(now: datetime) -> tuple[date, ...]:
     last_week = (now.date() - timedelta(days=6), now.date())
     return st.date_input("From and to, UTC", last_week, key="dates", bind="query-params", format="YYYY-MM-DD", width=230)

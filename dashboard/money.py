@@ -16,6 +16,14 @@ def usd(amount: Decimal | None) -> str:
     return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"
 
 
+def price(unit: Decimal | None, tokens: bool) -> str:
+    """A unit price as price lists have it, with all its digits: of a million tokens, or of one call or second."""
+    if unit is None:
+        return NOTHING
+    exact = (unit.scaleb(6) if tokens else unit).normalize()
+    return f"${exact:,.2f}" if exact == round(exact, 2) else f"${exact:,f}"
+
+
 def tokens(count: int | None) -> str:
     """`812`, `12.3k`, `4.56M`."""
     if count is None:

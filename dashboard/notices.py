@@ -61,6 +61,13 @@ def nothing_here(what: str, ledger: data.Answer) -> None:
     st.stop()
 
 
+def no_window() -> None:
+    """A comparison of everything with nothing; ends the page."""
+    st.subheader("Nothing lies before everything", anchor=False)
+    st.markdown("Choose a period above: it is compared with the one of equal length just before it, or with one from another day.")
+    st.stop()
+
+
 def cut(rows: pl.DataFrame, which: str) -> None:
     """Says so when a report holds as many rows as the API gives at once."""
     if rows.height >= data.MOST_ROWS:

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, data, explained, filters, headline, money
+from dashboard import charts, data, explained, filters, headline, money, ways
 from dashboard.headline import figure
 from dashboard.notices import plain
 from dashboard.tables import clicked_run, clock, table
@@ -101,6 +101,7 @@ def _facts(run: dict[str, Any]) -> None:
     who = " · ".join(f"{word} **{plain(run[word])}**" for word in ("loop", "team", "user"))
     agents = plain(", ".join(run["agents"]) or "none named")
     st.caption(f"{who} · agents **{agents}** · {clock(run['started_at'])} to {clock(run['ended_at'])} UTC")
+    ways.runs_button(f"Runs of {plain(run['loop'])}", loop=[run["loop"]])
     with st.grid(5, min_column_width=170):
         figure("Cost, at least" if missing else "Cost", cost, missing or known)
         figure("Calls", f"{run['calls']:,}", f"in {run['steps']:,} steps")

@@ -11,6 +11,7 @@ _OPTIONS = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "client.showErrorLinks": "false",
+    "global.disableWidgetStateDuplicationWarning": "true",  # filters have a default and are also chosen by ways; see dashboard/ways.py
     "logger.level": "warning",
     "theme.base": f"{_HERE / 'theme.toml'}",
 }

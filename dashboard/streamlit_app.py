@@ -4,13 +4,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import data, filters, notices
+from dashboard import data, filters, notices, ways
 
 st.set_page_config(page_title="loopledger", page_icon=f"{Path(__file__).parent / 'icon.svg'}", layout="wide")
 page = st.navigation(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, on what."),
         st.Page("app_pages/runs.py", title="Runs", icon=":material/account_tree:", help="Each run, and every step inside it."),
+        st.Page("app_pages/what_changed.py", title="What changed", icon=":material/compare_arrows:", help="Why it costs more or less."),
+        st.Page("app_pages/roles.py", title="Maker and checker", icon=":material/rule:", help="What is made, checked and wasted."),
         st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
         st.Page(
             "app_pages/prices.py",
@@ -33,6 +35,7 @@ try:
         if page.url_path == "runs" and "run" in st.query_params:  # one run is the same whatever else is chosen
             filters.keep()
         else:
+            ways.arrive()
             dimensions = () if page.url_path in ("budgets", "data_quality") else filters.DIMENSIONS
             st.session_state["chosen"] = filters.choose(ledger.now, dimensions)
         page.run()

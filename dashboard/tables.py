@@ -1,6 +1,7 @@
 """Tables: the words over each column, and how a cell reads. Measures stay numbers, so that a table sorts by what it shows."""
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import polars.selectors as cs
@@ -39,19 +40,23 @@ COLUMNS = {
     "agent": "Agent",
     "agents": "Agents",
     "assumed_usd": money.column("Assumed", 2, help="What calls without known cost count for under this policy."),
-    "after_usd": money.column("After"),
     "at_risk_usd": money.column("At risk", help="At the dearest prices paid so far: a bound, no estimate."),
     "basis": "Basis",
-    "before_usd": money.column("Before"),
     "cache_read_mtok": money.column("Cache read / M", help="US dollars for a million tokens."),
     "calls": _Number("Calls", format="localized"),
     "change": "Change",
-    "change_usd": money.column("Change"),
     "checker_usd": money.column("Checker"),
     "committed_usd": money.column("Committed", 2),
     "conditions": "Conditions",
     "confirmed_at": "Confirmed",
     "contract": "Contract",
+    "after_usd": money.column("Now"),
+    "before_usd": money.column("Before"),
+    "change_percent": _Number("Change", format="%+.1f%%"),
+    "change_usd": money.column("More or less"),
+    "checker_share": _Number("Checker share", format="percent", help="Of the cost of all roles there."),
+    "compared_usd": money.column("Reported", help="By runtimes, of calls that have a price of ours too."),
+    "cost_share": _Number("Share", format="percent"),
     "cost_usd": money.column("Cost", help="What is priced: a floor while calls are without usage or price."),
     "crossed_at": "Crossed",
     "detail": "Detail",
@@ -60,6 +65,8 @@ COLUMNS = {
     "delivered_by": "By",
     "drawn_percent": st.column_config.ProgressColumn("Drawn", format="%.1f%%", max_value=100, width=150),
     "drawn_usd": money.column("Drawn", 2),
+    "difference_percent": _Number("Difference", format="%+.1f%%"),
+    "difference_usd": money.column("Reported less ours"),
     "duration_ms": _Number("Duration", format="%,.1f s"),
     "ends_at": "Ends",
     "exhausted_at": "Spent by",
@@ -82,6 +89,7 @@ COLUMNS = {
     "mode": "Mode",
     "model": "Model",
     "model_requested": "Model",
+    "model_usd": money.column("Models"),
     "models": "Models",
     "output_mtok": money.column("Output / M", help="US dollars for a million tokens."),
     "output_tokens": _Number("Output", format="compact", width=75, help="Tokens, reasoning included."),
@@ -92,9 +100,12 @@ COLUMNS = {
     "reason": "Why",
     "records": _Number("Records", format="localized"),
     "remaining_usd": money.column("Left", 2),
+    "reported_calls": _Number("Reported", format="localized", help="Calls whose runtime says what they cost."),
+    "role": "Role",
     "run": "Run",
     "runs": _Number("Runs", format="localized"),
     "runtime": "Runtime",
+    "sandbox_usd": money.column("Sandboxes"),
     "schedule": "Schedule",
     "scope": "Scope",
     "service": "Service",
@@ -110,6 +121,9 @@ COLUMNS = {
     "team": "Team",
     "tool": "Tool",
     "tokens": _Number("Tokens", format="localized"),
+    "tool_usd": money.column("Tools"),
+    "unreported_calls": _Number("Unreported", format="localized"),
+    "why": st.column_config.TextColumn("Why", width=620),
     "threshold": _Number("At", format="%d%%"),
     "user": "User",
     "valid_from": "From",
@@ -146,8 +160,8 @@ def picked(event) -> int | None:
     return rows[0] if rows else None
 
 
-def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> str | None:
-    """Draws a table of rows that name a `run`; answers the run whose row was clicked just now."""
+def clicked(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> dict[str, Any] | None:
+    """Draws a table; answers the row that was clicked just now, all its columns."""
     clicks = st.session_state.get("clicks", 0)
     # The count is part of the key, so that a table shown again has forgotten its last click.
     select = {"on_select": "rerun", "selection_mode": ["single-row", "single-cell"], "key": f"{alt} {clicks}"}
@@ -155,7 +169,13 @@ def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str 
     if row is None:
         return None
     st.session_state["clicks"] = clicks + 1
-    return frame["run"][row]
+    return frame.row(row, named=True)
+
+
+def clicked_run(frame: pl.DataFrame, columns: list[str], alt: str, unknown: str = money.UNKNOWN, **options) -> str | None:
+    """Draws a table of rows that name a `run`; answers the run whose row was clicked just now."""
+    row = clicked(frame, columns, alt, unknown, **options)
+    return row["run"] if row else None
 
 
 def by_role(spent: pl.DataFrame) -> pl.DataFrame:

@@ -13,11 +13,10 @@ import polars as pl
 
 from analytics.config import Config, load
 from analytics.errors import StoreError
-from analytics.reports import REPORTS, WORDS, Question, QuestionError, Sources
+from analytics.reports import REPORTS, WORDS, Question, QuestionError, Sources, moment
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
 from ingest.explanation import explained
-from ingest.report_api import parse_time
 from ingest.service import opened
 
 _TIMEOUT = 60.0
@@ -85,7 +84,7 @@ def _get(url: str, params: Mapping[str, object]) -> httpx.Response:
 
 def _from_stores(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
     filters = {name: tuple(value) for name, value in params.items() if isinstance(value, list | tuple)}
-    moments = {name: parse_time(params[name]) for name in ("from", "to") if params.get(name)}
+    moments = {name: moment(params[name]) for name in ("from", "to") if params.get(name)}
     question = Question(
         tenant=DEFAULT_TENANT,
         since=moments.get("from"),

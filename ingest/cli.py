@@ -257,10 +257,9 @@ def _add_report(add: Callable) -> None:
     question.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
     for name in FILTERS:
         question.add_argument(f"--{name}", action="append", metavar="VALUE", help=f"only this {name}; may be repeated")
-    for name in WORDS:
-        question.add_argument(
-            f"--{name.replace('_', '-')}", help="which budget (policy, scope, window), which price books (from_book, to_book)"
-        )
+    for name in WORDS[:-1]:
+        question.add_argument(f"--{name.replace('_', '-')}", help="which budget (policy, scope, window), which price books")
+    question.add_argument("--against", metavar="T", help="start of the window to compare with (variance); default: the one just before")
 
 
 def _fail(code: int, text: str) -> int:

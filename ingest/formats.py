@@ -1,8 +1,10 @@
 """Rows of a report in the formats people and programs ask for: JSON objects, CSV, Arrow, Parquet, a table on a terminal."""
 
 import io
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import accumulate, takewhile
 
 import polars as pl
 from rich.console import Console
@@ -10,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDE = 400  # characters of a table that goes to a file or to another program
+_SENTENCE = 60  # characters of a column from which on it is text to be read
 
 
 def to_objects(rows: pl.DataFrame) -> list[dict]:
@@ -49,13 +52,38 @@ def to_plain(value: object) -> object:
 
 
 def print_table(rows: pl.DataFrame) -> None:
-    """Rows as a table on stdout: cut to the width of a terminal, whole anywhere else."""
-    table = Table(box=None, pad_edge=False)
-    for name, kind in rows.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
-    for row in rows.iter_rows():
-        table.add_row(*map(cell, row))
-    console().print(table if rows.height else "no rows")
+    """Rows as a table on stdout. Columns that a terminal has no room for follow below, behind the first ones; sentences break lines."""
+    out = console()
+    cells = {name: [cell(value) for value in rows[name].to_list()] for name in rows.columns}
+    widths = {name: max(len(name), *map(len, column), 0) for name, column in cells.items()}
+    if not out.is_terminal:
+        out.width = max(_WIDE, sum(widths.values()) + 2 * len(widths))
+    for names in _bands(rows, widths, out.width) if rows.height else ():
+        table = Table(box=None, pad_edge=False)
+        for name in names:
+            table.add_column(name, justify="right" if rows.schema[name].is_numeric() else "left", no_wrap=widths[name] <= _SENTENCE)
+        for row in zip(*(cells[name] for name in names), strict=True):
+            table.add_row(*row)
+        out.print(table)
+    if rows.is_empty():
+        out.print("no rows")
+
+
+def _bands(rows: pl.DataFrame, widths: Mapping[str, int], room: int) -> Iterator[list[str]]:
+    """Columns that fit beside each other; each band begins with the leading words that say what a row is of."""
+    texts = list(takewhile(lambda name: rows.schema[name] == pl.String, rows.columns))
+    words = [name for name, end in zip(texts, _ends(texts, widths), strict=True) if end <= room // 2]
+    band = list(words)
+    for name in rows.columns[len(words) :]:
+        if [*_ends([*band, name], widths)][-1] > room + 2 and len(band) > len(words):
+            yield band
+            band = list(words)
+        band.append(name)
+    yield band
+
+
+def _ends(names: Iterable[str], widths: Mapping[str, int]) -> Iterator[int]:
+    return accumulate(2 + min(widths[name], _SENTENCE) for name in names)
 
 
 def console() -> Console:

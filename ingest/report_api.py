@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 
 import polars as pl
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, WORDS, Question, QuestionError, Sources, coverage
+from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, WORDS, Question, QuestionError, Sources, coverage, moment
 from ingest.access import DEFAULT_TENANT
 from ingest.explanation import UnknownRunError, explained, nested, next_cursor
 from ingest.formats import to_arrow, to_csv, to_objects, to_parquet, to_plain
@@ -94,15 +94,6 @@ class ReportApi:
         return {name: to_plain(value) for name, value in known.items()}
 
 
-def parse_time(text: str) -> datetime:
-    """A date or RFC 3339 time -> UTC. Raises QuestionError."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError) as error:
-        raise QuestionError(f"{text!r} is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)") from error
-
-
 _WRITERS = {"application/vnd.apache.arrow.stream": to_arrow, "application/vnd.apache.parquet": to_parquet, "text/csv": to_csv}
 
 
@@ -114,8 +105,8 @@ def _question(request: Request, run: str | None) -> Question:
         raise QuestionError(f"limit is a number up to {MOST_ROWS}, not {limit!r}")
     return Question(
         tenant=DEFAULT_TENANT,
-        since=parse_time(given["from"]) if given.get("from") else None,
-        until=parse_time(given["to"]) if given.get("to") else None,
+        since=moment(given["from"]) if given.get("from") else None,
+        until=moment(given["to"]) if given.get("to") else None,
         by=tuple(word for word in given.get("by", "").split(",") if word),
         filters=filters | ({"run": (run,)} if run else {}),
         words={name: given[name] for name in WORDS if name in given},

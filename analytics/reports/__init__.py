@@ -17,8 +17,10 @@ from analytics.reports.incidents import incidents
 from analytics.reports.inventory import inventory
 from analytics.reports.price_changes import price_changes
 from analytics.reports.prices import prices
-from analytics.reports.question import DIMENSIONS, FILTERS, MOST_ROWS, WORDS, Question, QuestionError, Sources
+from analytics.reports.question import DIMENSIONS, FILTERS, MOST_ROWS, WORDS, Question, QuestionError, Sources, moment
+from analytics.reports.reported import reported
 from analytics.reports.repricing import repricing
+from analytics.reports.roles import roles
 from analytics.reports.run_names import aliased
 from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
@@ -26,6 +28,8 @@ from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
 from analytics.reports.unattributed import unattributed
 from analytics.reports.unpriced import unpriced
+from analytics.reports.variance import variance
+from analytics.reports.waste import waste
 
 Report = Callable[[Sources, Question], pl.DataFrame]
 
@@ -34,9 +38,11 @@ REPORTS: dict[str, Report] = {
     for report in (
         spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, unattributed,
         prices, price_changes, unpriced, commitments, repricing,
+        variance, roles, waste, reported,
     )
 }  # fmt: skip
 
 __all__ = [
     "DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "WORDS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage",
+    "moment",
 ]  # fmt: skip

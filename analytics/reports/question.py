@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from analytics.config import Config
 from analytics.control import Control
@@ -11,13 +11,22 @@ from analytics.ledger import Ledger
 
 DIMENSIONS = ("model", "model_served", "provider", "agent", "role", "team", "user", "loop", "run", "day", "tool", "runtime")
 FILTERS = ("team", "loop", "model", "agent", "role", "user", "provider", "run", "tool")
-WORDS = ("policy", "scope", "window", "from_book", "to_book")
+WORDS = ("policy", "scope", "window", "from_book", "to_book", "against")
 """What single reports ask for beside filters."""
 MOST_ROWS = 1000
 
 
 class QuestionError(LoopledgerError):
     """A report was asked something it cannot answer; the text says what it takes."""
+
+
+def moment(text: str) -> datetime:
+    """A date or RFC 3339 time -> UTC. Raises QuestionError."""
+    try:
+        said = datetime.fromisoformat(text)
+        return said if said.tzinfo is None else said.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise QuestionError(f"{text!r} is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Question:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Dimension -> values; a value `unattributed` means that nobody is named."""
     words: Mapping[str, str] = field(default_factory=dict)
-    """Whatever else a report asks for, such as the policy of a burn-down."""
+    """Whatever else a report asks for, such as the policy of a burn-down: any of WORDS."""
     limit: int | None = None
     cursor: str | None = None
 

@@ -21,7 +21,7 @@ def runs(sources: Sources, question: Question) -> pl.DataFrame:
     def rows_of(names: list[str] | None) -> pl.DataFrame:
         return runs_seen(sources, question, only_run=names, limit=limit, offset=int(cursor))
 
-    rows = of_runs(sources, question, rows_of) if "run" in question.filters else rows_of(None)
+    rows = (of_runs(sources, question, rows_of) if "run" in question.filters else rows_of(None)).drop("is_over", "failed")
     ordered = sources.control.signals_of(question.tenant, rows["run"].to_list())
     counts = pl.DataFrame([(row["run_id"], row["action"], row["seq"]) for row in ordered], schema=["run", "action", "seq"], orient="row")
     per_run = (
@@ -34,6 +34,7 @@ def runs(sources: Sources, question: Question) -> pl.DataFrame:
 
 
 def runs_seen(sources: Sources, question: Question, **more: object) -> pl.DataFrame:
-    """The rows of `runs` without orders; all of them unless `limit` and `offset` say otherwise."""
+    """The rows of `runs` without orders; all of them unless `limit` and `offset` say otherwise. Two columns more: is_over, its root has
+    ended | failed, the last of its roots did."""
     params = {**question.params(), "now": sources.now, "run_bit": RUN_BIT, "limit": None, "offset": 0, **more}
     return sources.ledger.query("reports/runs", **params)

@@ -1,5 +1,6 @@
 """What the totals leave out, and why; and what to do about it."""
 
+import polars as pl
 import streamlit as st
 
 from dashboard import charts, data, filters, headline, money, notices
@@ -16,6 +17,12 @@ with st.grid(5, min_column_width=170):
     headline.figure("Blind", money.counted(known["blind_services"], "service"), "agents run, no usage arrives")
     headline.figure("Lost", f"{money.tokens(known['remainder_tokens'])} tokens", "in sums and metrics only")
     headline.figure("Waiting", money.counted(known["waiting_records"], "record"), "not charged yet")
+
+told = data.report("reported", **filters.chosen()).rows.filter(pl.col("reported_calls") > 0)
+if not told.is_empty():
+    st.markdown("**What runtimes report** of their calls' cost, beside ours of the same calls")
+    columns = ["runtime", "reported_calls", "unreported_calls", "compared_usd", "cost_usd", "difference_usd", "difference_percent"]
+    table(told, columns, "Reported cost beside ours, by runtime", money.NOTHING)
 
 if findings.is_empty() and not known["calls"]:
     notices.nothing_here("calls", answer)

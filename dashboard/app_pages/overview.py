@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import streamlit as st
 
-from dashboard import charts, data, filters, headline, notices
-from dashboard.tables import by_role, table
+from dashboard import charts, data, filters, headline, notices, ways
+from dashboard.tables import by_role, clicked, table
 
 chosen = filters.chosen()
 period = {word: chosen.get(word) for word in ("from", "to")}
@@ -40,4 +40,6 @@ if filters.switch("view", "Table", ["Loops by spend", "Inventory"]) == "Inventor
 else:
     loops = data.report("spend", by="loop", **chosen).rows.join(by_role(by_loop), on="loop", how="left")
     columns = ["loop", "team", "runs", "calls", "cost_usd", "maker_usd", "checker_usd", "input_tokens", "output_tokens", "last_seen"]
-    table(loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left"), columns, "Loops by spend")
+    loops = loops.join(inventory.select("loop", "team", "runs", "last_seen"), on="loop", how="left")
+    if row := clicked(loops, columns, "Loops by spend"):
+        ways.to_runs(loop=[row["loop"]])

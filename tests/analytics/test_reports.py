@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics import reports
+from analytics.bridge import APART, EFFECTS
 from analytics.config import Loop, Threshold
 from analytics.ledger import SQL
 from analytics.model import MONEY
@@ -87,7 +88,27 @@ COLUMNS = {
     "repricing": [
         "team", "loop", "model", "calls", "before_usd", "after_usd", "change_usd",
     ],
+    "roles": [
+        "loop", "role", "calls", "unknown_calls", "unpriced_calls", "input_tokens", "output_tokens", "duration_ms", "model_usd", "tool_usd",
+        "sandbox_usd", "allocated_usd", "cost_usd", "cost_share", "checker_share",
+    ],
+    "waste": [
+        "loop", "reason", "runs", "calls", "unknown_calls", "unpriced_calls", "input_tokens", "output_tokens", "cost_usd", "cost_share",
+    ],
+    "reported": [
+        "runtime", "calls", "reported_calls", "unreported_calls", "reported_usd", "compared_calls", "compared_usd", "cost_usd",
+        "difference_usd", "difference_percent", "unreported_usd",
+    ],
+    "variance": [
+        "loop", "before_usd", "after_usd", "change_usd", "change_percent", "state", "why",
+        *(f"{name}_usd" for name in (*EFFECTS, *APART)),
+        *(f"{name}_{when}" for name in ("runs", "calls", "unpriced_calls", "input_tokens", "cache_read_tokens", "output_tokens",
+          "checker_calls", "checker_share", "cache_share") for when in ("before", "after")),
+        "before_from", "before_to",
+    ],
 }  # fmt: skip
+WINDOWS = {"variance": {"since": datetime(2026, 11, 16), "until": datetime(2026, 11, 18)}}
+"""Reports that need one."""
 WORDS = {"policy": "cap", "scope": "bump", "window": "2026-11-16", "run": "night"}
 
 BUMP = Loop(name="bump", team="mint", owner="ada", agent="maker", trigger={"schedule": "@daily"})
@@ -132,7 +153,7 @@ def own(tmp_path):
 
 def ask(desk: Desk, name: str, *by: str, now: datetime | None = None, **said) -> pl.DataFrame:
     words = {**WORDS, **said.pop("words", {})}
-    question = Question(TENANT, by=by, words=words, **said)
+    question = Question(TENANT, by=by, words=words, **{**WINDOWS.get(name, {}), **said})
     return REPORTS[name](desk.sources(now), question)
 
 
@@ -461,7 +482,7 @@ def test_every_report_answers_from_an_empty_ledger(opened, name):
 
 
 def test_every_report_module_is_registered():
-    modules = {module.name for module in pkgutil.iter_modules(reports.__path__)} - {"question", "coverage", "run_names"}
+    modules = {module.name for module in pkgutil.iter_modules(reports.__path__)} - {"question", "coverage", "run_names", "charged"}
     registered = {report.__module__.rpartition(".")[2] for report in REPORTS.values()}
     assert registered == modules
     assert all(name == report.__name__ for name, report in REPORTS.items())

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import streamlit as st
-from bodies import PROTOBUF, chat, traces
+from bodies import PROTOBUF, attributes, chat, traces
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +121,38 @@ def agreed(tmp_path_factory) -> Iterator[str]:
     (place / "config" / "prices" / "deal.yaml").write_text(_DEAL)
     with collector(place / "data", "--config", place / "config") as url:
         send(url, "openai-openinference", 4)
+        yield url
+
+
+NOW = 1_795_000_000
+"""End of the latest run of `fortnight`, seconds after 1970: 2026-11-18 10:26:40 UTC."""
+_DAY = 86_400
+
+
+def triage(run: int, ended_at: float, model: str, cached: int, failed: bool = False) -> bytes:
+    """A run of morning-triage-loop: a maker that asks a model twice, and a checker that asks a small one."""
+    trace, root = f"triage {run:9}".encode(), f"root {run:3}".encode()
+    status = {"code": 2} if failed else {}
+    own = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "fix-drafter", "loopledger.role": "maker"}
+    agent = chat(trace_id=trace, span_id=root, ended_at=ended_at, name="invoke_agent", status=status, attributes=attributes(own))
+    drafted = {"gen_ai.request.model": model, "gen_ai.usage.cache_read.input_tokens": cached, "loopledger.role": "maker"}
+    drafts = [chat(20_000, 900, trace_id=trace, parent_span_id=root, ended_at=ended_at - place, more=drafted) for place in (2, 1)]
+    judged = {"gen_ai.request.model": "gpt-5-mini", "loopledger.role": "checker"}
+    review = chat(8_000, 300, trace_id=trace, parent_span_id=root, ended_at=ended_at, more=judged)
+    return traces(*drafts, review, agent, run=f"triage-{run}", loop="morning-triage-loop", more={"team.id": "platform"})
+
+
+@pytest.fixture(scope="session")
+def fortnight(tmp_path_factory) -> Iterator[str]:
+    """A collector with two weeks of a loop: in the second more runs, of which one failed, on a dearer model and with less cache; and a
+    loop that is new."""
+    with collector(tmp_path_factory.mktemp("fortnight")) as url:
+        for run in range(5):
+            post(url, triage(run, NOW - (12 - run) * _DAY, "claude-sonnet-4-5", 16_000))
+        for run in range(5, 11):
+            model = "claude-opus-4-5" if run % 2 else "claude-sonnet-4-5"
+            post(url, triage(run, NOW - (10 - run) * _DAY, model, 8_000, failed=run == 7))
+        post(url, traces(chat(1_000, 10, ended_at=NOW - 60, more={"gen_ai.request.model": "gpt-5-mini"}), run="new-1", loop="new-loop"))
         yield url
 
 

@@ -6,32 +6,47 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from dashboard import server
+from dashboard import money, server
 
 CHROMIUM = shutil.which("chromium")
 expect.set_options(timeout=30_000)  # milliseconds; a browser, a dashboard and a collector share the cores of whoever runs this
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
 
-@pytest.fixture(scope="module")
-def dashboard(filled) -> Iterator[str]:
-    """The URL of a dashboard on the filled collector."""
+@contextmanager
+def serving(collector: str) -> Iterator[str]:
+    """The URL of a dashboard on a collector."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    environment = os.environ | server.environment(filled)
-    with subprocess.Popen(server.command(filled, port), env=environment, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | server.environment(collector)
+    with subprocess.Popen(server.command(collector, port), env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             next(line for line in process.stdout if "URL:" in line)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()  # before its output is closed: it says that it stops, and cannot when nobody listens
+
+
+@pytest.fixture(scope="module")
+def dashboard(filled) -> Iterator[str]:
+    """A dashboard on the filled collector."""
+    with serving(filled) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def of_fortnight(fortnight) -> Iterator[str]:
+    """A dashboard on the collector with two weeks of a loop."""
+    with serving(fortnight) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +57,8 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def page(browser, dashboard) -> Iterator[Page]:
+@contextmanager
+def visiting(browser, dashboard: str) -> Iterator[Page]:
     """A page far west of UTC that must end without an error and without having asked anybody else for anything."""
     context = browser.new_context(base_url=dashboard, viewport={"width": 1400, "height": 1000}, timezone_id="America/Los_Angeles")
     page, wrong = context.new_page(), []
@@ -53,6 +68,20 @@ def page(browser, dashboard) -> Iterator[Page]:
     expect(page.get_by_test_id("stException")).to_have_count(0)
     context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def page(browser, dashboard) -> Iterator[Page]:
+    """A page on the filled collector."""
+    with visiting(browser, dashboard) as page:
+        yield page
+
+
+@pytest.fixture
+def weeks(browser, of_fortnight) -> Iterator[Page]:
+    """A page on two weeks of a loop."""
+    with visiting(browser, of_fortnight) as page:
+        yield page
 
 
 def marks(page: Page, text: str):
@@ -140,3 +169,46 @@ def test_filters_stay_in_the_address(page):
     page.reload()
     expect(page.get_by_role("heading", name="No calls in this period and selection")).to_be_visible()
     expect(page.get_by_test_id("stMultiSelect").filter(has_text="claude-sonnet-4-5")).to_be_visible()
+
+
+def test_what_changed_is_drawn_effect_by_effect_and_leads_to_the_runs_of_either_week(weeks, fortnight):
+    weeks.goto("/what_changed?period=7+d")
+    asked = {"from": "2026-11-12", "to": "2026-11-18T11:07"}
+    row = httpx.get(f"{fortnight}/api/v1/reports/variance", params=asked).json()["rows"][0]
+    for label, name in (("Before", "before_usd"), ("Cache share", "cache_usd"), ("Model mix", "model_mix_usd"), ("Now", "after_usd")):
+        bar = marks(weeks, f"{label}: $")
+        expect(bar).to_have_attribute("aria-label", f"{label}: {money.usd(Decimal(row[name]))}")
+        assert bar.bounding_box()["height"] > 5
+    expect(weeks.get_by_text("cached share of input down from 67 % to 33 %").last).to_be_visible()
+    weeks.get_by_role("button", name="Runs before").click()
+    expect(weeks.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    runs = weeks.get_by_test_id("stDataFrame")
+    expect(runs.locator("td").filter(has_text="triage-4")).to_have_count(1)
+    expect(runs.locator("td").filter(has_text="triage-5")).to_have_count(0)
+
+
+def test_an_amount_of_a_role_leads_to_runs_to_a_run_to_its_price_row_and_back_up(weeks):
+    weeks.goto("/roles?period=7+d")
+    expect(marks(weeks, "morning-triage-loop, maker: $")).to_be_visible()
+    roles = weeks.get_by_test_id("stDataFrame").first
+    expect(roles.locator("td").filter(has_text="checker").first).to_be_attached()
+    roles.click(position={"x": 400, "y": 50})
+    expect(weeks.get_by_test_id("stMultiSelect").filter(has_text="morning-triage-loop")).to_be_visible()
+    runs = weeks.get_by_test_id("stDataFrame")
+    expect(runs.locator("td").filter(has_text="triage-10")).to_have_count(1)
+    runs.click(position={"x": 150, "y": 50})
+    expect(weeks.get_by_role("heading", name="triage-10")).to_be_visible()
+    prices = weeks.get_by_test_id("stDataFrame").last
+    expect(prices.locator("td").filter(has_text="$15.00").first).to_be_attached()
+    weeks.get_by_role("button", name="Runs of morning-triage-loop").click()
+    expect(runs.locator("td").filter(has_text="triage-10")).to_have_count(1)
+    expect(weeks.get_by_test_id("stMultiSelect").filter(has_text="morning-triage-loop")).to_be_visible()
+
+
+def test_a_loop_of_the_overview_leads_to_its_runs(weeks):
+    weeks.goto("/?period=7+d&team=platform")
+    loops = weeks.get_by_test_id("stDataFrame")
+    expect(loops.locator("td").filter(has_text="morning-triage-loop")).to_have_count(1)
+    loops.click(position={"x": 400, "y": 50})
+    expect(weeks).to_have_url(re.compile(r"/runs\?.*loop=morning-triage-loop"))
+    expect(weeks.get_by_test_id("stMultiSelect").filter(has_text="platform")).to_be_visible()

@@ -57,6 +57,7 @@ def test_a_mark_is_a_float_in_dollars_and_its_text_is_exact():
     "chart",
     [
         charts.spend_per_day(spent(("2026-11-14", "web", Decimal("10.12"))), "team"),
+        charts.bridge(pl.DataFrame({"step": ["Before", "Runs", "Now"], "usd": [Decimal("10.12"), Decimal("-0.12"), Decimal(10)]})),
         charts.spend_by_loop(pl.DataFrame({"loop": ["a"], "role": ["maker"], "cost_usd": [Decimal("10.12")]})),
         charts.burn(pl.DataFrame({"happened_at": [NOON], "spent_usd": [Decimal("10.12")], "limit_usd": [Decimal(40)]}), crossings()),
         charts.cumulative(steps(step(0, "10.12")), crossings()),
@@ -159,3 +160,19 @@ def test_calls_of_a_day_are_stacked_by_what_is_known_of_them():
     ]
     assert "2026-11-14, without usage: 1" in drawn(chart)["says"]
     assert days(chart)[-1] == "2026-11-16"
+
+
+def test_effects_are_stairs_from_one_cost_to_the_other():
+    usd = [Decimal("3.5"), Decimal("0.7"), Decimal("-1.2"), Decimal("3.0")]
+    stairs = drawn(charts.bridge(pl.DataFrame({"step": ["Before", "Runs", "Prices", "Now"], "usd": usd}, schema_overrides={"usd": USD})))
+    assert stairs.select("start", "end", "direction", "says").rows() == [
+        (0.0, 3.5, "whole", "Before: $3.50"),
+        (3.5, 4.2, "more", "Runs: $0.700"),
+        (4.2, 3.0, "less", "Prices: -$1.20"),
+        (0.0, 3.0, "whole", "Now: $3.00"),
+    ]
+
+
+def test_a_cost_nobody_knows_is_a_stair_without_height():
+    steps = pl.DataFrame({"step": ["Before", "New", "Now"], "usd": [None, Decimal(2), Decimal(2)]}, schema_overrides={"usd": USD})
+    assert drawn(charts.bridge(steps)).select("start", "end", "text").rows() == [(0, 0, "unknown"), (0, 2, "$2.00"), (0, 2, "$2.00")]

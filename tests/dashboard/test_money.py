@@ -25,6 +25,22 @@ def test_dollars_have_cents_and_below_a_dollar_three_digits(amount, text):
     assert money.usd(Decimal(amount)) == text
 
 
+@pytest.mark.parametrize(
+    ("unit", "tokens", "text"),
+    [
+        ("0.000003000000000000", True, "$3.00"),
+        ("0.000000025000000000", True, "$0.025"),
+        ("0.000000041666666667", True, "$0.041666666667"),
+        ("0.5", False, "$0.50"),
+        ("0.0001", False, "$0.0001"),
+        ("0", True, "$0.00"),
+        (None, True, "–"),
+    ],
+)
+def test_a_unit_price_keeps_its_digits_and_tokens_go_by_the_million(unit, tokens, text):
+    assert money.price(unit and Decimal(unit), tokens) == text
+
+
 def test_what_is_not_known_is_never_zero():
     assert [money.usd(None), money.tokens(None), money.duration(None)] == ["unknown"] * 3
 

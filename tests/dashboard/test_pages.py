@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from pages import badges, column, figures, report, said, unescaped
 
-PAGES = ("overview", "runs", "budgets", "prices", "data_quality")
+PAGES = ("overview", "runs", "what_changed", "roles", "budgets", "prices", "data_quality")
 CROSSED = "bump-20261113T203600Z"
 """The run of the weekend whose call crossed $4.00."""
 
@@ -118,7 +118,7 @@ def test_runs_are_listed_newest_first_and_an_unknown_cost_stays_unknown(filled, 
 def test_a_run_shows_what_it_did_what_it_cost_and_what_it_was_ordered(filled, visit):
     at = visit(filled, "runs", run=CROSSED)
     assert not at.exception
-    orders, steps, records = at.dataframe
+    orders, steps, records, _ = at.dataframe
     assert column(orders, "action")[0] == ["stop"]
     assert "bump-week: nightly-dependency-bump reached 100 % of its limit" in said(at)
     costs = [cost for cost in column(steps, "Cost") if cost != "–"]
@@ -147,7 +147,7 @@ def test_a_run_that_only_logs_tell_of_has_no_spans_but_its_calls(unlimited, visi
     assert not at.exception
     assert figures(at)["Calls"] == (f"{run['calls']}", "in 0 steps")
     assert "No span of this run was seen" in said(at)
-    steps, records = at.dataframe
+    steps, records, _ = at.dataframe
     assert len([cost for cost in column(steps, "Cost") if cost != "–"]) == run["calls"]
     assert {text.split()[0] for text in column(records, "Record")} == {"log"}
 
@@ -236,3 +236,83 @@ def test_a_period_without_calls_is_not_said_to_be_well(filled, visit):
     at = visit(filled, "data_quality", period="Dates", dates=["2026-11-18", "2026-11-18"])
     assert "No calls in this period" in said(at)
     assert not at.success
+
+
+# What changed, maker and checker
+
+
+def rows_of(at, name: str):
+    """The table of a page that has this column."""
+    return next(table for table in at.dataframe if name in table.value.columns)
+
+
+def test_what_changed_is_told_in_a_sentence_whose_effects_are_drawn(fortnight, visit):
+    at = visit(fortnight, "what_changed", period="7 d")
+    assert not at.exception
+    (row, new) = report(fortnight, "variance", **{"from": "2026-11-12", "to": "2026-11-18T11:07"})
+    assert column(rows_of(at, "why"), "why") == [row["why"], new["why"]]
+    assert f"morning-triage-loop: {row['why']}" in said(at).replace("**", "")
+    assert "cached share of input down from 67 % to 33 %" in row["why"]
+    assert column(rows_of(at, "why"), "change_usd") == [Decimal(row["change_usd"]), Decimal(new["change_usd"])]
+    measures = {name: (was, now) for name, was, now in rows_of(at, "Measure").value.itertuples(index=False)}
+    assert (measures["Runs"], measures["Cached share of input"]) == (("5", "6"), ("66.7%", "33.3%"))
+    assert "2026-11-12 00:00:00 to 2026-11-18 11:07:00 UTC against 2026-11-05 12:53:00 to 2026-11-12 00:00:00 UTC" in said(at)
+    assert at.get("vega_lite_chart")
+
+
+def test_what_changed_may_be_asked_of_another_start_and_for_each_model(fortnight, visit):
+    at = visit(fortnight, "what_changed", period="7 d", against="2026-10-01", each="model")
+    assert "against 2026-10-01 00:00:00" in said(at)
+    assert column(rows_of(at, "why"), "model") == ["claude-opus-4-5", "claude-sonnet-4-5", "gpt-5-mini"]
+    assert column(rows_of(at, "why"), "state") == [["new"]] * 3
+
+
+def test_without_a_period_there_is_nothing_to_compare_with(fortnight, visit):
+    at = visit(fortnight, "what_changed", period="All")
+    assert not at.exception
+    assert "Nothing lies before everything" in said(at)
+    assert "Choose a period above" in said(at)
+
+
+def test_the_runs_of_either_window_are_a_click_away(fortnight, visit):
+    at = visit(fortnight, "what_changed", period="7 d")
+    next(button for button in at.button if button.label == "Runs before").click().run()
+    assert not at.exception
+    assert column(at.dataframe[0], "run") == [f"triage-{number}" for number in (4, 3, 2, 1, 0)]
+    assert at.multiselect(key="loop").value == ["morning-triage-loop"]
+
+
+def test_each_role_of_a_loop_has_its_cost_and_share(fortnight, visit):
+    at = visit(fortnight, "roles")
+    assert not at.exception
+    told = report(fortnight, "roles")
+    roles = rows_of(at, "checker_share")
+    assert column(roles, "role") == [row["role"] for row in told] == ["maker", "checker", "unattributed"]
+    assert column(roles, "cost_usd") == [Decimal(row["cost_usd"]) for row in told]
+    assert column(roles, "checker_share")[0] == Decimal(told[0]["checker_share"])
+    waste = rows_of(at, "reason")
+    assert dict(zip(column(waste, "reason"), column(waste, "runs"), strict=False))["failed run"] == 1
+    assert at.get("vega_lite_chart")
+
+
+def test_where_nothing_is_wasted_the_page_says_so(complete, visit):
+    assert "No call failed or was tried again" in said(visit(complete, "roles"))
+
+
+def test_a_run_shows_the_price_rows_of_its_calls_and_leads_back_to_its_loop(fortnight, visit):
+    at = visit(fortnight, "runs", run="triage-10")
+    prices = rows_of(at, "Book")
+    records = rows_of(at, "Record")
+    assert set(column(prices, "Price")) == set(column(records, "Price"))
+    assert dict(zip(column(prices, "Calls"), column(prices, "Output"), strict=True)) == {2: "$15.00", 1: "$2.00"}
+    assert column(prices, "Cache read") == ["$0.30", "$0.025"]
+    next(button for button in at.button if unescaped(button.label) == "Runs of morning-triage-loop").click().run()
+    assert set(column(at.dataframe[0], "loop")) == {"morning-triage-loop"}
+
+
+def test_what_runtimes_report_stands_beside_ours(unlimited, visit):
+    at = visit(unlimited, "data_quality")
+    told = [row for row in report(unlimited, "reported") if row["reported_calls"]]
+    shown = rows_of(at, "compared_usd")
+    assert column(shown, "runtime") == [row["runtime"] for row in told]
+    assert column(shown, "difference_usd") == [Decimal(row["difference_usd"]) for row in told]

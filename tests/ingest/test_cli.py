@@ -7,14 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 from bodies import SAMPLES, chat, traces
 from collectors import configure
+from rich.console import Console
 
 from ingest.cli import _parser, main
+from ingest.formats import print_table
 
 STRANDS, CONFIG = SAMPLES / "strands", SAMPLES / "config"
 COMMANDS = next(action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)).choices
@@ -82,6 +86,8 @@ def test_help_lists_every_command(said):
         ("report", "spend", "--from", "yesterday"),
         ("report", "spend", "--format", "xml"),
         ("report", "run_trace"),
+        ("report", "variance", "--from", "2026-11-14"),
+        ("report", "variance", "--from", "2026-11-14", "--to", "2026-11-15", "--against", "then"),
         ("doctor", "--accept-loss"),
         ("dashboard",),
         ("collector", "--clock", "cuckoo"),
@@ -209,6 +215,24 @@ def test_a_report_takes_bounds_and_filters(said, data):
     (team,) = {row["team"] for row in json.loads(said(*asked, "--by", "team")[1])}
     assert said(*asked, "--from", day)[1] == said(*asked, "--from", f"{day}T00:00:00Z", "--team", team)[1] == whole
     assert json.loads(said(*asked, "--to", day)[1]) == json.loads(said(*asked, "--team", "nobody", "--team", "none")[1]) == []
+
+
+def test_why_something_costs_more_is_asked_against_another_start(said, data):
+    day = date.fromisoformat(json.loads(said("report", "spend", "--by", "day", "--data", data, "--format", "json")[1])[0]["day"])
+    asked = ("report", "variance", "--from", day, "--to", day + timedelta(days=1), "--data", data, "--format", "json")
+    (row,) = json.loads(said(*asked, "--against", day - timedelta(days=9))[1])
+    assert (row["before_from"], row["state"], row["new_usd"]) == (f"{day - timedelta(days=9)}T00:00:00.000000Z", "new", row["after_usd"])
+
+
+def test_a_terminal_shows_what_it_has_no_room_for_below_and_breaks_sentences(monkeypatch, capsys):
+    monkeypatch.setattr("ingest.formats.console", lambda: Console(width=80, force_terminal=True, color_system=None))
+    why = "more of this and less of that " * 5
+    print_table(pl.DataFrame({"loop": ["bump"], **{f"effect_{number}_usd": [Decimal(number)] for number in range(9)}, "why": [why]}))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[:4]] == ["loop", "bump"] * 2
+    assert " ".join(" ".join(lines[5:]).split()) == f"bump {why.strip()}"
+    assert [f"effect_{number}_usd" for number in range(9)] == [word for line in lines for word in line.split() if word.startswith("effect")]
 
 
 def test_the_data_directory_may_come_from_the_environment(said, data, monkeypatch):

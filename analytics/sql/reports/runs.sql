@@ -59,11 +59,12 @@ seen as (
         min(coalesce(started_at, ended_at)) as started_at,
         max(coalesce(ended_at, started_at)) as ended_at,
         count(distinct record_key) filter (where signal = 'span') as steps,
-        bool_or(
-            signal = 'span' and parent_span_id is null and ended_at is not null
-            and (kind in ('agent', 'chain', 'other') or run = lower(hex(trace_id)))
-        ) as is_over
-    from placed
+        coalesce(bool_or(is_root and ended_at is not null), false) as is_over,
+        coalesce(arg_max(failed, ended_at) filter (where is_root), false) as failed
+    from (
+        select *, signal = 'span' and parent_span_id is null and (kind in ('agent', 'chain', 'other') or run = lower(hex(trace_id))) as is_root
+        from placed
+    )
     where run is not null and ($only_run::varchar[] is null or list_contains($only_run, run))
     group by run
 ),
@@ -108,7 +109,9 @@ select
     coalesce(c.unpriced_calls, 0) as unpriced_calls,
     c.input_tokens,
     c.output_tokens,
-    c.cost_usd
+    c.cost_usd,
+    s.is_over,
+    s.failed
 from seen s
 left join charged c using (run)
 where ($since::timestamp is null or s.ended_at >= $since)
