@@ -12,12 +12,14 @@ from analytics.reports.budgets import budgets
 from analytics.reports.coverage import coverage
 from analytics.reports.data_quality import data_quality
 from analytics.reports.explain import explain
+from analytics.reports.grants import grants
 from analytics.reports.incidents import incidents
 from analytics.reports.inventory import inventory
 from analytics.reports.question import DIMENSIONS, FILTERS, MOST_ROWS, Question, QuestionError, Sources
 from analytics.reports.run_names import aliased
 from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
+from analytics.reports.schedule import schedule
 from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
 
@@ -25,7 +27,21 @@ Report = Callable[[Sources, Question], pl.DataFrame]
 
 REPORTS: dict[str, Report] = {
     report.__name__: report
-    for report in (spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory)
+    for report in (
+        spend,
+        usage,
+        runs,
+        run_trace,
+        explain,
+        data_quality,
+        budgets,
+        budget_burn,
+        incidents,
+        signals,
+        inventory,
+        grants,
+        schedule,
+    )
 }
 
 __all__ = ["DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage"]
