@@ -24,8 +24,8 @@ def inventory(sources: Sources, question: Question) -> pl.DataFrame:
     """One row per loop, dearest first; spend that names no loop is `unattributed`. The filter loop chooses.
 
     Columns: loop | status `registered and seen`, `registered, silent` or `unregistered` | state `registered`, `silent`, `unregistered`,
-    `duplicated`: several teams or users run one definition, or `unattributed` | team, owner, cost_center, environment, version, approved_by,
-    schedule from the registry | agents, models lists as seen | runs | calls | cost_usd of the window | last_7_days_usd, to the
+    `duplicated`: several teams or users run one definition, or `unattributed` | team, owner, cost_center, environment, version,
+    approved_by, schedule from the registry | agents, models lists as seen | runs | calls | cost_usd of the window | last_7_days_usd, to the
     collector's now | expected_runs by the schedule, missed_runs, doubled_runs: runs beyond one for a start; null without a schedule or when
     it is not computed | unused_grants, undeclared_touches, findings lists | first_seen, last_seen UTC.
     """
