@@ -70,7 +70,7 @@ class Definition:
 
     def granting(self, touch: Touch) -> Grant | None:
         """The grant that allows a touch."""
-        return next((grant for grant in self._open_to(touch) if grant.kind == touch.kind and _covers(grant, touch)), None)
+        return next((grant for grant in self._open_to(touch) if _covers(grant, touch)), None)
 
     def grants_server(self, touch: Touch) -> bool:
         """Whether the MCP server of a tool was granted."""
@@ -114,18 +114,20 @@ def writes(tool: str) -> bool:
 def _of_agent(loop: str, name: str | None, agent: "Loop | Subagent") -> Iterator[Grant]:
     said: dict[Kind, Sequence[str]] = {
         "model": (agent.model,) if agent.model else (),
-        "skill": agent.skills,
         "mcp_server": agent.mcp_servers,
         "tool": agent.tools,
+        "skill": agent.skills,
         "approval": agent.approvals,
     }
     return (Grant(loop, name, agent.role, kind, thing) for kind, things in said.items() for thing in things)
 
 
 def _covers(grant: Grant, touch: Touch) -> bool:
+    if grant.kind == "skill":  # some runtimes run a skill as a tool or an agent of its name
+        return touch.kind in ("tool", "subagent") and grant.name in touch.names
     if grant.kind == "model":  # providers write one id in either case
-        return any(fnmatchcase(name.lower(), grant.name.lower()) for name in touch.names)
-    return any(fnmatchcase(name, grant.name) for name in touch.names)
+        return touch.kind == "model" and any(fnmatchcase(name.lower(), grant.name.lower()) for name in touch.names)
+    return grant.kind == touch.kind and any(fnmatchcase(name, grant.name) for name in touch.names)
 
 
 def _is_any(name: str, globs: Sequence[str]) -> bool:

@@ -158,7 +158,7 @@ def test_a_report_is_one_file_its_statement_and_one_line(tmp_path):
         "from analytics.reports.coverage import coverage\n",
         "from analytics.reports.commit_count import commit_count\nfrom analytics.reports.coverage import coverage\n",
     )
-    _edit(init, "signals, inventory)", "signals, inventory, commit_count)")
+    _edit(init, "        schedule,\n", "        schedule,\n        commit_count,\n")
     script = f"""
         from ingest.cli import main
         main(["replay", {str(ROOT / "sample_traces/strands")!r}, "--data", "data"])

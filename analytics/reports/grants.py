@@ -78,10 +78,10 @@ def compared(sources: Sources, question: Question) -> list[Line]:
     others: dict[tuple, Line] = {}
     for row in _touched(sources, question):
         definition = definitions.get(row["loop"])
-        granted = list(_granted(definition, row)) if definition else []
-        for grant in granted:
+        grant = definition.granting(touch_of(row)) if definition else None
+        if grant is not None:
             lines[grant].add(row)
-        if not granted and _is_shown(definition, row):
+        elif _is_shown(definition, row):
             line = _other(definition, row)
             others.setdefault((line.loop, line.agent, line.role, line.kind, line.name), line).add(row)
     return [*lines.values(), *others.values()]
@@ -92,17 +92,6 @@ def _touched(sources: Sources, question: Question) -> Iterator[dict]:
     calls = sources.ledger.query("reports/grants", **asked)
     rows = touches(sources.ledger, calls, **asked)
     return rows.with_columns(kind=pl.col("kind").replace("agent", "subagent")).iter_rows(named=True)
-
-
-def _granted(definition: Definition, row: dict) -> Iterator[Grant]:
-    """The grants that a touch makes use of: its own, and a skill of its name."""
-    touch = touch_of(row)
-    grant = definition.granting(touch)
-    if grant is not None:
-        yield grant
-    skill = next((one for one in definition.grants if one.kind == "skill" and one.name in touch.names), None)
-    if skill is not None and row["kind"] in ("tool", "subagent"):
-        yield skill
 
 
 def _is_shown(definition: Definition | None, row: dict) -> bool:
