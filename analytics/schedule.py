@@ -113,7 +113,7 @@ def _range(said: re.Match, low: int, high: int, names: dict[str, int]) -> range:
     first = low if said["any"] else _number(said["low"], names)
     end = min(high, 6) if names is _DAYS else high
     last = _number(said["high"], names) if said["high"] else end if said["any"] or said["step"] else first
-    if names is _DAYS and said["high"] and last == 0:
+    if names is _DAYS and said["high"] and last == 0 < first:
         last = 7  # Sunday ends a week as well as it begins one
     if not (low <= first <= last <= high and step):
         raise ScheduleError(f"{said[0]!r} is not computed: it is no range in {low} to {high}")

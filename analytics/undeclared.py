@@ -39,6 +39,7 @@ class Undeclared:
         self._ledger = ledger
         self._definitions = {loop.name: Definition(loop) for loop in loops}
         self._incidents = {row["id"]: row for row in incidents if row["window"] == EVER}
+        self._loops: dict[str, str] = {}  # of incidents that held when they were looked at
         self._wrong: dict[_Key, bool] = {}
         self._to_look_at: set[str] | None = set()
 
@@ -51,7 +52,7 @@ class Undeclared:
         if not self._definitions or self._to_look_at is None:
             return
         if posted.revised:
-            self._to_look_at |= {_loop_of(row) for row in self._incidents.values() if row["policy"] == UNDECLARED}
+            self._to_look_at |= set(self._loops.values())
         for key, first_at, is_certain in (*_of_calls(posted.charges), *_of_steps(posted.records)):
             if not self._is_wrong(key):
                 continue
@@ -70,7 +71,7 @@ class Undeclared:
         if not self.is_waiting:
             return []
         found = {row["id"]: row for row in self._found(now)}
-        looked_at = [row for row in self._incidents.values() if self._to_look_at is None or _loop_of(row) in self._to_look_at]
+        looked_at = [row for name, row in self._incidents.items() if self._to_look_at is None or self._loops.get(name) in self._to_look_at]
         gone = [{**row, "state": "withdrawn"} for row in looked_at if row["id"] not in found and row["state"] == "open"]
         known = [(self._incidents.get(row["id"]), row) for row in found.values()]
         rows = [row if old is None else {**row, "detected_at": old["detected_at"]} for old, row in known]
@@ -88,6 +89,7 @@ class Undeclared:
             for key in _keys((tenant, loop, kind, tuple(names), server)):
                 if self._definitions and self._is_wrong(key):
                     name = self._id(key)
+                    self._loops[name] = loop
                     first[name] = min(first.get(name, (at, run or "", key)), (at, run or "", key))
         return (self._incident(*found, now) for found in first.values())
 
@@ -120,10 +122,6 @@ def _what(key: _Key) -> tuple[str, str]:
     """The policy and the scope of the incident of a thing."""
     _, loop, kind, names, _ = key
     return (UNREGISTERED, loop) if kind == "loop" else (UNDECLARED, f"{loop}: {kind.replace('mcp_', 'MCP ')} {names[0]}")
-
-
-def _loop_of(incident: dict[str, Any]) -> str:
-    return incident["scope"] if incident["policy"] == UNREGISTERED else incident["scope"].partition(": ")[0]
 
 
 def _keys(key: _Key) -> Iterator[_Key]:
