@@ -11,6 +11,7 @@ page = st.navigation(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True, help="What loops spend, on what."),
         st.Page("app_pages/runs.py", title="Runs", icon=":material/account_tree:", help="Each run, and every step inside it."),
+        st.Page("app_pages/inventory.py", title="Inventory", icon=":material/inventory_2:", help="Which loops there are, and whose."),
         st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
         st.Page("app_pages/data_quality.py", title="Data quality", icon=":material/fact_check:", help="What totals leave out, and why."),
     ],
@@ -27,7 +28,7 @@ try:
         if page.url_path == "runs" and "run" in st.query_params:  # one run is the same whatever else is chosen
             filters.keep()
         else:
-            dimensions = () if page.url_path in ("budgets", "data_quality") else filters.DIMENSIONS
+            dimensions = () if page.url_path in ("inventory", "budgets", "data_quality") else filters.DIMENSIONS
             st.session_state["chosen"] = filters.choose(ledger.now, dimensions)
         page.run()
 except data.CollectorError as error:

@@ -56,7 +56,7 @@ def _shown(frame: pl.DataFrame, question: Question) -> pl.DataFrame:
     )  # fmt: skip
     if "loop" in question.filters:
         frame = frame.filter(pl.col("loop").is_in(question.filters["loop"]))
-    return frame.select(columns).sort("cost_usd", "loop", descending=[True, False], nulls_last=True)
+    return frame.select(columns).sort("cost_usd", "calls", "loop", descending=[True, True, False], nulls_last=True)
 
 
 def _seen(sources: Sources, question: Question) -> pl.DataFrame:
