@@ -23,8 +23,9 @@ def draw(loop: dict[str, Any]) -> None:
     name = loop["loop"]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(name), anchor=False, width="content")
-        st.page_link("app_pages/runs.py", label="Its runs", icon=":material/account_tree:", query_params={"loop": name})
-        st.page_link("app_pages/overview.py", label="Its spend", icon=":material/monitoring:", query_params={"loop": name})
+        if loop["calls"]:  # the filters of those pages know a loop by its spend
+            st.page_link("app_pages/runs.py", label="Its runs", icon=":material/account_tree:", query_params={"loop": name})
+            st.page_link("app_pages/overview.py", label="Its spend", icon=":material/monitoring:", query_params={"loop": name})
     _findings(loop)
     if loop["state"] == "unattributed":
         st.caption("Spend that names no loop: set `loopledger.loop` where these runs start.")
@@ -57,7 +58,7 @@ def _grants(name: str) -> None:
 def _starts(loop: dict[str, Any]) -> None:
     if loop["schedule"] is None:
         return
-    st.markdown(f"**When it should have started**: `{loop['schedule']}`, UTC")
+    st.markdown(f"**When it should have started**: `{loop['schedule']}` in {loop['timezone']}; times in UTC")
     if loop["expected_runs"] is None:
         st.caption("This schedule is not computed: what it means differs between schedulers, or the period holds too many starts.")
         return

@@ -14,7 +14,7 @@ from analytics.reports.runs import runs_seen
 from analytics.reports.schedule import expected
 
 _SAID = ("team", "owner", "cost_center", "environment", "version", "approved_by")
-_REGISTRY = pl.Schema(dict.fromkeys(("loop", "schedule", *_SAID), pl.String))
+_REGISTRY = pl.Schema(dict.fromkeys(("loop", *_SAID, "schedule", "timezone"), pl.String))
 _LISTS = ("unused_grants", "undeclared_touches", "findings")
 _FOUND = pl.Schema({"loop": pl.String, **dict.fromkeys(_LISTS, pl.List(pl.String))})
 _WEEK = timedelta(days=7)
@@ -25,9 +25,9 @@ def inventory(sources: Sources, question: Question) -> pl.DataFrame:
 
     Columns: loop | status `registered and seen`, `registered, silent` or `unregistered` | state `registered`, `silent`, `unregistered`,
     `duplicated`: several teams or users run one definition, or `unattributed` | team, owner, cost_center, environment, version,
-    approved_by, schedule from the registry | agents, models lists as seen | runs | calls | cost_usd of the window | last_7_days_usd, to the
-    collector's now | expected_runs by the schedule, missed_runs, doubled_runs: runs beyond one for a start; null without a schedule or when
-    it is not computed | unused_grants, undeclared_touches, findings lists | first_seen, last_seen UTC.
+    approved_by, schedule, timezone from the registry | agents, models lists as seen | runs | calls | cost_usd of the window |
+    last_7_days_usd, to the collector's now | expected_runs by the schedule, missed_runs, doubled_runs: runs beyond one for a start; null
+    without a schedule or when it is not computed | unused_grants, undeclared_touches, findings lists | first_seen, last_seen UTC.
     """
     rows = _seen(sources, question).join(_registry(sources), on="loop", how="full", coalesce=True)
     rows = rows.join(_runs_due(sources, question), on="loop", how="left").join(_found(sources, question), on="loop", how="left")
@@ -51,8 +51,8 @@ def inventory(sources: Sources, question: Question) -> pl.DataFrame:
 
 def _shown(frame: pl.DataFrame, question: Question) -> pl.DataFrame:
     columns = (
-        "loop", "status", "state", *_SAID, "schedule", "agents", "models", "runs", "calls", "cost_usd", "last_7_days_usd", "expected_runs",
-        "missed_runs", "doubled_runs", *_LISTS, "first_seen", "last_seen",
+        "loop", "status", "state", *_SAID, "schedule", "timezone", "agents", "models", "runs", "calls", "cost_usd", "last_7_days_usd",
+        "expected_runs", "missed_runs", "doubled_runs", *_LISTS, "first_seen", "last_seen",
     )  # fmt: skip
     if "loop" in question.filters:
         frame = frame.filter(pl.col("loop").is_in(question.filters["loop"]))
@@ -68,8 +68,8 @@ def _seen(sources: Sources, question: Question) -> pl.DataFrame:
 
 def _registry(sources: Sources) -> pl.DataFrame:
     loops = sources.config.loops
-    own = ((loop.team, loop.owner, loop.cost_center, loop.environment, loop.version, loop.approved_by) for loop in loops)
-    rows = [(loop.name, loop.trigger.schedule if loop.trigger else None, *said) for loop, said in zip(loops, own, strict=True)]
+    triggers = ((loop.trigger.schedule, loop.trigger.timezone) if loop.trigger else (None, None) for loop in loops)
+    rows = [(loop.name, *(getattr(loop, name) for name in _SAID), *trigger) for loop, trigger in zip(loops, triggers, strict=True)]
     return pl.DataFrame(rows, schema=_REGISTRY, orient="row").with_columns(registered=True)
 
 

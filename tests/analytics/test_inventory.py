@@ -104,7 +104,8 @@ def of(rows: pl.DataFrame, loop: str) -> dict:
     ("loop", "expected"),
     [
         ("triage", {"state": "registered", "status": "registered and seen", "team": "mint", "owner": "ada", "cost_center": "CC-1",
-                    "environment": "production", "version": "3", "approved_by": "lee", "schedule": "30 6 * * *", "runs": 5, "calls": 7,
+                    "environment": "production", "version": "3", "approved_by": "lee",
+                    "schedule": "30 6 * * *", "timezone": "Europe/Berlin", "runs": 5, "calls": 7,
                     "cost_usd": Decimal(11), "last_7_days_usd": Decimal(11), "expected_runs": 4, "missed_runs": 1, "doubled_runs": 1}),
         ("triage", {"unused_grants": ["mcp_server sentry", "model lead", "subagent planner", "tool Bash"]}),
         ("triage", {"undeclared_touches": ["mcp_server jira", "model lead", "subagent stranger", "tool Edit", "tool deploy"]}),

@@ -62,9 +62,9 @@ COLUMNS = {
         "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at", "state", "spend_after_delivery_usd",
     ],
     "inventory": [
-        "loop", "status", "state", "team", "owner", "cost_center", "environment", "version", "approved_by", "schedule", "agents", "models",
-        "runs", "calls", "cost_usd", "last_7_days_usd", "expected_runs", "missed_runs", "doubled_runs", "unused_grants",
-        "undeclared_touches", "findings", "first_seen", "last_seen",
+        "loop", "status", "state", "team", "owner", "cost_center", "environment", "version", "approved_by", "schedule", "timezone",
+        "agents", "models", "runs", "calls", "cost_usd", "last_7_days_usd", "expected_runs", "missed_runs", "doubled_runs",
+        "unused_grants", "undeclared_touches", "findings", "first_seen", "last_seen",
     ],
     "grants": [
         "loop", "agent", "role", "kind", "name", "declared", "touched", "uses", "first_used", "last_used", "finding",

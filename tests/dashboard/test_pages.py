@@ -239,7 +239,7 @@ def test_a_loop_of_the_inventory_shows_its_grants_and_its_schedule(filled, visit
     shown = dict(zip(column(grants, "name"), column(grants, "touched"), strict=True))
     assert {name: shown[name] for name in touched} == touched
     assert [*column(starts, "state")[0], *column(starts, "state")[-1]] == ["due", "missed"]
-    assert "`*/6 * * * *`" in said(at)
+    assert "`*/6 * * * *` in UTC" in said(at)
     assert [link.proto.label for link in at.get("page_link")] == ["Its runs", "Its spend"]
 
 
@@ -255,8 +255,8 @@ def test_what_no_definition_declares_is_an_incident_beside_its_loop_and_not_besi
     at = visit(undeclared, "inventory")
     assert "undeclared touch: tool deploy" in badges(at)
     incidents = at.dataframe[-1]
-    assert column(incidents, "policy") == ["undeclared touch"]
-    assert column(incidents, "scope") == ["nightly-dependency-bump: tool deploy"]
+    assert set(column(incidents, "policy")) == {"undeclared touch"}
+    assert "nightly-dependency-bump: tool deploy" in column(incidents, "scope")
     budgets = visit(undeclared, "budgets")
     assert "No limit was crossed in this period." in said(budgets)
 
