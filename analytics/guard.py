@@ -18,23 +18,34 @@ from analytics.ledger import Ledger
 from analytics.model import SEVERITY
 from analytics.runs import Run, Runs
 from analytics.signals import Signals
+from analytics.undeclared import EVER, Undeclared
 
 if TYPE_CHECKING:
-    from analytics.config import Policy
+    from analytics.config import Loop, Policy
 
 
 class Guard:
     """Watches the policies over one ledger. One thread observes."""
 
     def __init__(
-        self, ledger: Ledger, control: Control, policies: Sequence["Policy"], runs: Runs, signals: Signals, *, delivers: bool = True
+        self,
+        ledger: Ledger,
+        control: Control,
+        policies: Sequence["Policy"],
+        runs: Runs,
+        signals: Signals,
+        *,
+        loops: Sequence["Loop"] = (),
+        delivers: bool = True,
     ):
-        """`delivers` false marks messages as replayed, so that no receiver hears of history."""
+        """`loops` is the registry; `delivers` false marks messages as replayed, so that no receiver hears of history."""
         self._ledger, self._control, self._runs, self._signals, self._delivers = ledger, control, runs, signals, delivers
         self._policies = {policy.name: policy for policy in policies}
         self._limits = {policy.name: Limit.of(policy) for policy in policies}
         self._spent: dict[str, dict[tuple[str, str, str], Spent]] = {policy.name: {} for policy in policies}
-        self._incidents = {effects.key_of(row): row for row in control.all_incidents()}
+        known = control.all_incidents()
+        self._undeclared = Undeclared(ledger, loops, known)
+        self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
         self._to_look_at: set[Place] = set()
         self._to_order: dict[tuple[str, str], Run] = {}
         self._ordered: set[tuple[str, str, str]] = set()
@@ -45,6 +56,7 @@ class Guard:
         self._to_look_at = self._take(charges)
         missed = charges.filter(pl.col("commit_no") > self._control.cursor())
         self._arrive(self._runs.calling(missed, now))
+        self._undeclared.catch_up()
         self.act(now)
 
     def observe(self, posted: Posted, now: datetime) -> None:
@@ -53,11 +65,12 @@ class Guard:
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
             self._arrive(self._runs.arriving(posted, now))
+        self._undeclared.observe(posted)
         self.act(now)
 
     def act(self, now: datetime) -> None:
         """Decides what is open, and makes the decisions durable together."""
-        if not self._to_look_at and not self._to_order:
+        if not self._to_look_at and not self._to_order and not self._undeclared.is_waiting:
             return
         found = {place: self._crossings(place) for place in sorted(self._to_look_at)}
         changed = [row for place, crossings in found.items() for row in self._differences(place, crossings, now)]
@@ -67,9 +80,11 @@ class Guard:
         messages = [
             message for row in changed if effects.key_of(row) not in self._incidents for message in self._messages(row, signals, now)
         ]
-        if changed or signals:
-            self._control.apply(self._ledger.commit_no, changed, signals, messages)
+        undeclared = self._undeclared.differences(now)
+        if changed or signals or undeclared:
+            self._control.apply(self._ledger.commit_no, [*changed, *undeclared], signals, messages)
             self._signals.issued(signals)
+        self._undeclared.settle(undeclared)
         self._incidents = incidents
         self._ordered |= {(signal["tenant"], signal["run_id"], signal["incident_id"]) for signal in signals}
         self._to_look_at, self._to_order = set(), {}

@@ -20,6 +20,7 @@ GAIN = "#30a46c"
 """What became less."""
 QUIET = "#7c8799"
 """Words beside a mark."""
+_STATES = {"registered": "#30a46c", "duplicated": "#8e4ec6", "unregistered": DOUBT, UNATTRIBUTED: QUIET}
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
 """Kinds of steps in the order of the colours: what is charged first, what only encloses in grey."""
 _PADDING = {"left": 0, "right": 8, "top": 4, "bottom": 4}
@@ -120,6 +121,41 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
             tooltip=_tooltip(loop="Loop", role="Role", text="Cost"),
         )
         .properties(height=260, padding=_PADDING)
+    )
+
+
+def cost_by_state(loops: pl.DataFrame) -> alt.Chart:
+    """The dearest eight loops. Columns: loop | state | cost_usd."""
+    top = loops.sort("cost_usd", "loop", descending=[True, False]).head(MOST_SERIES)
+    bars = mark(top.select("loop", "state", "cost_usd")).with_columns(says=pl.format("{}, {}: {}", "loop", "state", "text"))
+    return _by_loop(bars, "mark", _USD, _STATES, "state").encode(tooltip=_tooltip(loop="Loop", state="State", text="Cost"))
+
+
+def starts_by_loop(loops: pl.DataFrame) -> alt.Chart:
+    """Starts that were due, of the eight loops that missed most. Columns: loop | expected_runs | missed_runs."""
+    top = loops.sort("missed_runs", "expected_runs", "loop", descending=[True, True, False]).head(MOST_SERIES)
+    starts = top.select("loop", missed="missed_runs", answered=pl.col("expected_runs") - pl.col("missed_runs"))
+    bars = starts.unpivot(index="loop", variable_name="came", value_name="starts").filter(pl.col("starts") > 0)
+    axis = alt.Axis(tickCount=5, tickMinStep=1, domain=False)
+    bars = bars.with_columns(says=pl.format("{}, {}: {}", "loop", "came", "starts"))
+    return _by_loop(bars, "starts", axis, {"answered": QUIET, "missed": ALARM}, "came").encode(tooltip=_tooltip(says="Starts"))
+
+
+def _by_loop(bars: pl.DataFrame, measure: str, axis: alt.Axis, colours: dict[str, str], by: str) -> alt.Chart:
+    """A bar for each loop, in the order of the frame."""
+    order = bars["loop"].unique(maintain_order=True).to_list()
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    legend = _legend([name for name in colours if name in set(bars[by])])
+    return (
+        alt.Chart(bars)
+        .mark_bar(height=18)
+        .encode(
+            x=alt.X(f"{measure}:Q", title=None, axis=axis),
+            y=alt.Y("loop:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
+            color=alt.Color(f"{by}:N", scale=scale, legend=legend),
+            description="says:N",
+        )
+        .properties(height=max(110, 30 * len(order) + 50), padding=_PADDING)
     )
 
 

@@ -84,3 +84,14 @@ def no_policies() -> None:
         language="yaml",
     )
     st.stop()
+
+
+def no_registry() -> None:
+    """Loops are seen, and none is defined."""
+    st.info("No loop is defined yet: every one of these is unregistered, and nobody answers for it.", icon=":material/inventory_2:")
+    st.markdown("Write one file for each loop, `loops/NAME.yaml` of the config directory, and start the collector with `--config DIR`:")
+    st.code(
+        "name: morning-triage-loop\nteam: platform\nowner: dana@example.com\nagent: fix-drafter\nmodel: claude-sonnet-4-5\n"
+        'tools: [Read, Edit, Bash]\ntrigger:\n  schedule: "30 6 * * 1-5"\n  timezone: Europe/Berlin',
+        language="yaml",
+    )

@@ -146,6 +146,6 @@ def _drawn(run: str, steps: pl.DataFrame) -> None:
 def _spent(run: str, steps: pl.DataFrame) -> None:
     if steps.filter("counts", pl.col("cost_usd").is_not_null()).is_empty():
         return
-    crossings = data.report("incidents").rows.filter(run=run, state="open")
+    crossings = data.report("incidents").rows.filter(pl.col("threshold").is_not_null(), run=run, state="open")
     st.markdown("**Spent so far**, UTC")
     st.altair_chart(charts.cumulative(steps, crossings), alt="Cumulative cost of the run")

@@ -12,6 +12,7 @@ from analytics.errors import LoopledgerError
 from analytics.model import SEVERITY
 from analytics.reports import REPORTS, Question
 from analytics.simulation import refused_runs
+from analytics.undeclared import EVER
 from ingest import otlp_json
 from ingest.access import DEFAULT_TENANT
 from ingest.pipeline import Request
@@ -80,7 +81,7 @@ def summary(service: Service) -> dict:
     counts, sources = service.pipeline.counts, service.sources()
     total = REPORTS["spend"](sources, Question(DEFAULT_TENANT))
     money = total.row(0, named=True) if total.height else {"calls": 0, "unknown_calls": 0, "unpriced_calls": 0, "cost_usd": None}
-    incidents = [row for row in service.control.all_incidents() if row["state"] == "open"]
+    incidents = [row for row in service.control.all_incidents() if row["state"] == "open" and row["window"] != EVER]  # crossings of limits
     stops = [row for row in incidents if SEVERITY[row["action"]] > 0 and row["mode"] == "enforce"]
     return {
         **{name: getattr(counts, name) for name in ("bodies", "records", "stored", "repeated", "revised", "rejected")},

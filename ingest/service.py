@@ -52,7 +52,8 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
         signals = Signals(control, clock.now())
         books = Books(ledger, Rules(owners, PriceBook.compile(config.prices, config.contracts, config.aliases, config.reported)))
         books.open(ledger.query("queries/tenants")["tenant"].to_list(), clock.now())
-        guard = Guard(ledger, control, config.policies, _runs_going_on(ledger, owners, clock), signals, delivers=delivers)
+        runs = _runs_going_on(ledger, owners, clock)
+        guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
         yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock))
     finally:

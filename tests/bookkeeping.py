@@ -115,7 +115,7 @@ class Desk:
         self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices))))
         self.books.open(self.ledger.query("queries/tenants")["tenant"].to_list(), self.now)
         self.signals = Signals(self.control, self.now)
-        self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals)
+        self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals, loops=self.loops)
         self.guard.catch_up(self.now)
 
     def post(self, *spans: dict[str, Any], tenant: str = TENANT, attributes: pa.Table | None = None) -> Posted:

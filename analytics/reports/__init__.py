@@ -13,6 +13,7 @@ from analytics.reports.commitments import commitments
 from analytics.reports.coverage import coverage
 from analytics.reports.data_quality import data_quality
 from analytics.reports.explain import explain
+from analytics.reports.grants import grants
 from analytics.reports.incidents import incidents
 from analytics.reports.inventory import inventory
 from analytics.reports.price_changes import price_changes
@@ -24,6 +25,7 @@ from analytics.reports.roles import roles
 from analytics.reports.run_names import aliased
 from analytics.reports.run_trace import run_trace
 from analytics.reports.runs import runs
+from analytics.reports.schedule import schedule
 from analytics.reports.signals import signals
 from analytics.reports.spend import spend, usage
 from analytics.reports.unattributed import unattributed
@@ -36,8 +38,8 @@ Report = Callable[[Sources, Question], pl.DataFrame]
 REPORTS: dict[str, Report] = {
     report.__name__: report
     for report in (
-        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, unattributed,
-        prices, price_changes, unpriced, commitments, repricing,
+        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, grants,
+        schedule, unattributed, prices, price_changes, unpriced, commitments, repricing,
         variance, roles, waste, reported,
     )
 }  # fmt: skip

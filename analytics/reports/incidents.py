@@ -7,6 +7,7 @@ import polars as pl
 from analytics.effects import NANO
 from analytics.model import MONEY
 from analytics.reports.question import Question, Sources
+from analytics.undeclared import EVER
 
 _COLUMNS = pl.Schema(
     {
@@ -20,7 +21,8 @@ _COLUMNS = pl.Schema(
 
 
 def incidents(sources: Sources, question: Question) -> pl.DataFrame:
-    """Incidents, newest crossing first; the window of the question bounds crossed_at.
+    """Incidents, newest crossing first; the window of the question bounds crossed_at. Of the policies `unregistered loop` and `undeclared
+    touch`, which compare telemetry with the registry, the scope says what was found, and a threshold, limit and spend are null.
 
     Columns: id | policy | scope | window | threshold, percent of the limit | action | mode | limit_usd or limit_tokens | spent_usd, with
     the call that crossed | spent_tokens | assumed_usd | is_assumed, known spend alone has not crossed | crossed_at in event time and
@@ -40,6 +42,8 @@ def incidents(sources: Sources, question: Question) -> pl.DataFrame:
 def _row(row: dict) -> tuple:
     shown = {**row, "threshold": row["percent"], "is_assumed": bool(row["is_assumed"]), "run": row["run_id"]}
     shown |= {f"{name}_usd": _usd(row[f"{name}_nano_usd"]) for name in ("limit", "spent", "assumed")}
+    if row["window"] == EVER:
+        shown |= dict.fromkeys(("threshold", "spent_usd", "spent_tokens", "assumed_usd"))
     return tuple(shown[name] for name in _COLUMNS)
 
 

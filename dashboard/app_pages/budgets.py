@@ -28,7 +28,7 @@ notices.cut(answer.rows, "fullest budgets")
 
 one = budgets.row(row or 0, named=True)
 here = {word: one[word] for word in ("policy", "scope", "window")}
-incidents = data.report("incidents", **filters.chosen()).rows
+incidents = data.report("incidents", **filters.chosen()).rows.filter(pl.col("threshold").is_not_null())
 scope = notices.plain(one["scope"] or "nobody yet")
 st.markdown(f"**{notices.plain(one['policy'])}** for {scope}, {one['window']}: spend against the limit, UTC")
 points = data.report("budget_burn", **here).rows

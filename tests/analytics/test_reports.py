@@ -63,7 +63,9 @@ COLUMNS = {
         "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at", "state", "spend_after_delivery_usd",
     ],
     "inventory": [
-        "loop", "status", "team", "owner", "schedule", "agents", "models", "runs", "calls", "cost_usd", "first_seen", "last_seen",
+        "loop", "status", "state", "team", "owner", "cost_center", "environment", "version", "approved_by", "schedule", "timezone",
+        "agents", "models", "runs", "calls", "cost_usd", "last_7_days_usd", "expected_runs", "missed_runs", "doubled_runs",
+        "unused_grants", "undeclared_touches", "findings", "first_seen", "last_seen",
     ],
     "prices": [
         "price_set", "calls", "cost_usd", "provider", "model", "tool", "conditions", "basis", "contract", "teams", "source", "valid_from",
@@ -106,6 +108,10 @@ COLUMNS = {
           "checker_calls", "checker_share", "cache_share") for when in ("before", "after")),
         "before_from", "before_to",
     ],
+    "grants": [
+        "loop", "agent", "role", "kind", "name", "declared", "touched", "uses", "first_used", "last_used", "finding",
+    ],
+    "schedule": ["loop", "expected_at", "state", "run", "started_at", "late_seconds", "runs"],
 }  # fmt: skip
 WINDOWS = {"variance": {"since": datetime(2026, 11, 16), "until": datetime(2026, 11, 18)}}
 """Reports that need one."""
@@ -403,10 +409,13 @@ def test_a_burn_down_has_few_points_and_ends_exactly(opened):
 
 
 def test_incidents_are_bounded_by_their_crossing(desk):
-    assert ask(desk, "incidents").select("policy", "scope", "threshold", "run", "spent_usd", "signals", "delivered", "state").rows() == [
-        ("cap", "bump", 100, "night", 19, 1, 1, "open")
+    columns = ("policy", "scope", "threshold", "run", "spent_usd", "signals", "delivered", "state")
+    assert ask(desk, "incidents").select(columns).rows() == [
+        ("unregistered loop", "sync", None, "day", None, 0, 0, "open"),
+        ("undeclared touch", "bump: tool crane", None, "night", None, 0, 0, "open"),
+        ("cap", "bump", 100, "night", 19, 1, 1, "open"),
     ]
-    bounds = ((at(2), at(3)), (at(2.1), None), (None, at(2)))
+    bounds = ((at(2), at(2.1)), (at(601), None), (None, at(2)))
     assert [ask(desk, "incidents", since=since, until=until).height for since, until in bounds] == [1, 0, 0]
 
 

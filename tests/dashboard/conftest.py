@@ -156,6 +156,16 @@ def fortnight(tmp_path_factory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def undeclared(tmp_path_factory) -> Iterator[str]:
+    """A collector with a registered loop that used a tool nobody granted it."""
+    trace, end = b"deploys trace id", {"ended_at": 1_795_000_000}
+    tool = chat(0, trace_id=trace, more={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "deploy"}, **end)
+    with collector(tmp_path_factory.mktemp("undeclared"), "--config", SAMPLES / "config") as url:
+        post(url, traces(chat(100, 10, trace_id=trace, **end), tool, run="night", loop="nightly-dependency-bump"))
+        yield url
+
+
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     """No answer outlives its test, and no connection stays open."""

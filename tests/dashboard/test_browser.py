@@ -141,6 +141,30 @@ def test_an_incident_leads_to_the_run_that_crossed(page):
     expect(page.get_by_role("heading", name="bump-20261113T203600Z")).to_be_visible()
 
 
+def test_a_loop_of_the_inventory_is_followed_to_its_schedule_and_its_runs(page, filled):
+    page.goto("/inventory?period=All")
+    rows = httpx.get(f"{filled}/api/v1/reports/inventory").json()["rows"]
+    named = {row["loop"]: row for row in rows}
+    cost = Decimal(named["nightly-dependency-bump"]["cost_usd"])
+    expect(marks(page, "nightly-dependency-bump, registered")).to_have_attribute(
+        "aria-label", f"nightly-dependency-bump, registered: ${cost:.2f}"
+    )
+    missed = named["morning-triage-loop"]["missed_runs"]
+    expect(marks(page, f"morning-triage-loop, missed: {missed}")).to_be_attached()
+    table = page.get_by_test_id("stDataFrame").first
+    boxes = {row["loop"]: {"x": 12, "y": 35 * number + 53} for number, row in enumerate(rows)}  # the grid is a canvas: rows are 35 high
+    table.click(position=boxes["morning-triage-loop"])
+    expect(page.get_by_role("heading", name="morning-triage-loop")).to_be_visible()
+    badges = page.get_by_test_id("stMain").locator(".stMarkdownBadge")
+    expect(badges.filter(has_text="a checker on the maker's model: fix-reviewer on claude-sonnet-4-5")).to_be_visible()
+    expect(page.get_by_text("in Europe/Berlin; times in UTC")).to_be_visible()
+    expect(page.get_by_role("link", name="Its runs")).to_have_count(0)
+    table.click(position=boxes["nightly-dependency-bump"])
+    page.get_by_role("link", name="Its runs").click()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stMultiSelect").filter(has_text="nightly-dependency-bump")).to_be_visible()
+
+
 def test_an_alarm_above_the_total_leads_to_what_is_missing_and_what_to_do(page):
     page.goto("/")
     expect(page.get_by_text("not charged yet")).to_be_visible()

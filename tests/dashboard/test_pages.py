@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from pages import badges, column, figures, report, said, unescaped
 
-PAGES = ("overview", "runs", "what_changed", "roles", "budgets", "prices", "data_quality")
+PAGES = ("overview", "runs", "what_changed", "roles", "inventory", "budgets", "prices", "data_quality")
 CROSSED = "bump-20261113T203600Z"
 """The run of the weekend whose call crossed $4.00."""
 
@@ -179,6 +179,58 @@ def test_without_policies_the_page_says_where_they_go(unlimited, visit):
     at = visit(unlimited, "budgets")
     assert not at.exception
     assert "`policies/budgets.yaml`" in said(at)
+
+
+# Inventory
+
+
+def test_the_inventory_counts_loops_by_state_and_says_whose_each_is_and_what_it_cost(filled, visit):
+    at = visit(filled, "inventory")
+    assert not at.exception
+    assert {label: value for label, (value, _) in figures(at).items()} == {
+        "Loops": "3", "Registered": "1", "Silent": "2", "Unregistered": "0", "Duplicated": "0"
+    }  # fmt: skip
+    loops = at.dataframe[0]
+    told = report(filled, "inventory", **{"from": "2026-10-24"})
+    for name in ("loop", "runs"):
+        assert column(loops, name) == [row[name] for row in told]
+    assert column(loops, "missed_runs")[0] == told[0]["missed_runs"]
+    assert column(loops, "owner")[:2] == ["robin@example.com", "–"]
+    assert column(loops, "state")[0] == ["registered"]
+    assert column(loops, "cost_usd")[0] == Decimal(told[0]["cost_usd"])
+    assert column(loops, "last_7_days_usd")[1] == Decimal(told[1]["last_7_days_usd"])
+    assert len(at.get("vega_lite_chart")) == 2
+
+
+def test_a_loop_of_the_inventory_shows_its_grants_and_its_schedule(filled, visit):
+    at = visit(filled, "inventory")
+    _, grants, starts = at.dataframe
+    rows = report(filled, "grants", loop="nightly-dependency-bump")
+    assert column(grants, "name") == [row["name"] for row in rows]
+    touched = {"install_dependencies": "yes", "Bash": "no", "read-changelog": "not shown"}
+    shown = dict(zip(column(grants, "name"), column(grants, "touched"), strict=True))
+    assert {name: shown[name] for name in touched} == touched
+    assert [*column(starts, "state")[0], *column(starts, "state")[-1]] == ["due", "missed"]
+    assert "`*/6 * * * *` in UTC" in said(at)
+    assert [link.proto.label for link in at.get("page_link")] == ["Its runs", "Its spend"]
+
+
+def test_without_a_definition_the_inventory_says_where_they_go_and_still_lists_what_was_seen(complete, visit):
+    at = visit(complete, "inventory")
+    assert not at.exception
+    assert "`loops/NAME.yaml`" in said(at)
+    assert column(at.dataframe[0], "loop") == ["bump"]
+    assert "Nobody answers for this loop" in said(at)
+
+
+def test_what_no_definition_declares_is_an_incident_beside_its_loop_and_not_beside_the_budgets(undeclared, visit):
+    at = visit(undeclared, "inventory")
+    assert "undeclared touch: tool deploy" in badges(at)
+    incidents = at.dataframe[-1]
+    assert set(column(incidents, "policy")) == {"undeclared touch"}
+    assert "nightly-dependency-bump: tool deploy" in column(incidents, "scope")
+    budgets = visit(undeclared, "budgets")
+    assert "No limit was crossed in this period." in said(budgets)
 
 
 # Data quality

@@ -1,7 +1,8 @@
--- inventory: one row per loop seen in [$since, $until) UTC, null = no bound. `runs_seen` are the runs of that time, one row each.
+-- inventory: one row per loop seen in [$since, $until) UTC, null = no bound, or charged in [$week_ago, $now). `runs_seen` are the runs of the
+-- first window, one row each.
 with standing as (
-    select coalesce(loop, 'unattributed') as loop, coalesce(run, 'unattributed') as run, team, agent, model, happened_at, sum(calls) as calls,
-        sum(priced) as priced, sum(cost_usd) as cost_usd
+    select coalesce(loop, 'unattributed') as loop, coalesce(run, 'unattributed') as run, team, "user", agent, model, happened_at,
+        sum(calls) as calls, sum(priced) as priced, sum(cost_usd) as cost_usd
     from charges
     where tenant = $tenant
       and ($since::timestamp is null or happened_at >= $since)
@@ -19,15 +20,29 @@ charged as (
     from standing
     group by loop
 ),
+lately as (
+    select coalesce(loop, 'unattributed') as loop, case when sum(priced) > 0 then sum(cost_usd)::decimal(38, 9) end as last_7_days_usd
+    from charges
+    where tenant = $tenant and happened_at >= $week_ago and happened_at < $now
+    group by all
+    having sum(calls) <> 0 or sum(cost_usd) <> 0
+),
 seen as (
-    select loop, any_value(team) as seen_team, count(distinct run) filter (where run <> 'unattributed') as runs, min(started_at) as first_seen, max(ended_at) as last_seen
+    select
+        loop,
+        list(distinct team order by team) filter (where team is not null) as teams,
+        list(distinct "user" order by "user") filter (where "user" is not null) as users,
+        count(distinct run) filter (where run <> 'unattributed') as runs,
+        min(started_at) as first_seen,
+        max(ended_at) as last_seen
     from (
-        select loop, run, nullif(team, 'unattributed') as team, started_at, ended_at from runs_seen
+        select loop, run, nullif(team, 'unattributed') as team, nullif("user", 'unattributed') as "user", started_at, ended_at from runs_seen
         union all
-        select loop, run, team, happened_at, happened_at from standing
+        select loop, run, team, "user", happened_at, happened_at from standing
     )
     group by loop
 )
-select loop, seen_team, runs, first_seen, last_seen, agents, models, coalesce(calls, 0) as calls, cost_usd
+select loop, teams, users, runs, first_seen, last_seen, agents, models, calls, cost_usd, last_7_days_usd
 from seen
 left join charged using (loop)
+full join lately using (loop)
