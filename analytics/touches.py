@@ -57,7 +57,7 @@ def _steps(nodes: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
     """The used ones among these steps, with whose they are by the tree they are in."""
     if nodes.is_empty():
         return TOUCHES.to_frame()
-    known = flowing(nodes, Tree.of(nodes))
+    known = flowing(nodes.with_columns(tags=pl.lit(None, pl.String)), Tree.of(nodes))
     used = _once(_in_loops(held(known.filter("is_used"), known), calls))
     kind = pl.when(pl.col("kind") == "approval").then(pl.lit("approval")).otherwise(pl.lit("tool"))
     per_thing = used.group_by(*_WHO, "thing", kind=kind, server=pl.col("mcp_server"))

@@ -20,10 +20,9 @@ GAIN = "#30a46c"
 """What became less."""
 QUIET = "#7c8799"
 """Words beside a mark."""
-_STATES = {"registered": "#30a46c", "duplicated": "#8e4ec6", "unregistered": DOUBT, UNATTRIBUTED: QUIET}
 KINDS = ["model", "tool", "sandbox", "embedding", "rerank", "retrieval", "approval", "evaluator", "agent", OTHER]
 """Kinds of steps in the order of the colours: what is charged first, what only encloses in grey."""
-_PADDING = {"left": 0, "right": 8, "top": 4, "bottom": 4}
+PADDING = {"left": 0, "right": 8, "top": 4, "bottom": 4}
 _CLOCK = {
     "milliseconds": "%H:%M:%S.%L",
     "seconds": "%H:%M:%S",
@@ -33,7 +32,7 @@ _CLOCK = {
     "month": "%b %Y",
 }
 _DAY = alt.Axis(labelExpr="utcFormat(toDate(datum.value), '%-d %b')", labelAngle=0, labelOverlap=True, ticks=False)
-_USD = alt.Axis(format="$,.4~f", tickCount=5, domain=False)
+USD = alt.Axis(format="$,.4~f", tickCount=5, domain=False)
 
 
 def mark(frame: pl.DataFrame, usd: str = "cost_usd") -> pl.DataFrame:
@@ -74,12 +73,12 @@ def spend_per_day(frame: pl.DataFrame, dimension: str) -> alt.Chart:
         .mark_bar(width=alt.RelativeBandSize(band=0.8))
         .encode(
             x=alt.X("day:O", title=None, scale=alt.Scale(domain=_days(bars["day"])), axis=_DAY),
-            y=alt.Y("mark:Q", title=None, axis=_USD),
+            y=alt.Y("mark:Q", title=None, axis=USD),
             color=_coloured(dimension, bars[dimension]),
             description="says:N",
-            tooltip=_tooltip(day="Day", **{dimension: dimension.capitalize()}, text="Cost"),
+            tooltip=tooltip(day="Day", **{dimension: dimension.capitalize()}, text="Cost"),
         )
-        .properties(height=260, padding=_PADDING)
+        .properties(height=260, padding=PADDING)
     )
 
 
@@ -95,11 +94,11 @@ def known_per_day(days: pl.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X("day:O", title=None, scale=alt.Scale(domain=_days(bars["day"])), axis=_DAY),
             y=alt.Y("calls:Q", title=None, axis=alt.Axis(tickCount=5, tickMinStep=1, domain=False)),
-            color=alt.Color("state:N", scale=colour, legend=_legend(list(states))),
+            color=alt.Color("state:N", scale=colour, legend=legend(list(states))),
             description="says:N",
-            tooltip=_tooltip(day="Day", state="Known", calls="Calls"),
+            tooltip=tooltip(day="Day", state="Known", calls="Calls"),
         )
-        .properties(height=200, padding=_PADDING)
+        .properties(height=200, padding=PADDING)
     )
 
 
@@ -114,48 +113,13 @@ def spend_by_loop(frame: pl.DataFrame) -> alt.Chart:
         alt.Chart(bars.with_columns(says=says))
         .mark_bar(height=18)
         .encode(
-            x=alt.X("mark:Q", title=None, axis=_USD),
+            x=alt.X("mark:Q", title=None, axis=USD),
             y=alt.Y("loop:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
             color=_coloured("role", bars["role"]),
             description="says:N",
-            tooltip=_tooltip(loop="Loop", role="Role", text="Cost"),
+            tooltip=tooltip(loop="Loop", role="Role", text="Cost"),
         )
-        .properties(height=260, padding=_PADDING)
-    )
-
-
-def cost_by_state(loops: pl.DataFrame) -> alt.Chart:
-    """The dearest eight loops. Columns: loop | state | cost_usd."""
-    top = loops.sort("cost_usd", "loop", descending=[True, False]).head(MOST_SERIES)
-    bars = mark(top.select("loop", "state", "cost_usd")).with_columns(says=pl.format("{}, {}: {}", "loop", "state", "text"))
-    return _by_loop(bars, "mark", _USD, _STATES, "state").encode(tooltip=_tooltip(loop="Loop", state="State", text="Cost"))
-
-
-def starts_by_loop(loops: pl.DataFrame) -> alt.Chart:
-    """Starts that were due, of the eight loops that missed most. Columns: loop | expected_runs | missed_runs."""
-    top = loops.sort("missed_runs", "expected_runs", "loop", descending=[True, True, False]).head(MOST_SERIES)
-    starts = top.select("loop", missed="missed_runs", answered=pl.col("expected_runs") - pl.col("missed_runs"))
-    bars = starts.unpivot(index="loop", variable_name="came", value_name="starts").filter(pl.col("starts") > 0)
-    axis = alt.Axis(tickCount=5, tickMinStep=1, domain=False)
-    bars = bars.with_columns(says=pl.format("{}, {}: {}", "loop", "came", "starts"))
-    return _by_loop(bars, "starts", axis, {"answered": QUIET, "missed": ALARM}, "came").encode(tooltip=_tooltip(says="Starts"))
-
-
-def _by_loop(bars: pl.DataFrame, measure: str, axis: alt.Axis, colours: dict[str, str], by: str) -> alt.Chart:
-    """A bar for each loop, in the order of the frame."""
-    order = bars["loop"].unique(maintain_order=True).to_list()
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    legend = _legend([name for name in colours if name in set(bars[by])])
-    return (
-        alt.Chart(bars)
-        .mark_bar(height=18)
-        .encode(
-            x=alt.X(f"{measure}:Q", title=None, axis=axis),
-            y=alt.Y("loop:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, domain=False, ticks=False)),
-            color=alt.Color(f"{by}:N", scale=scale, legend=legend),
-            description="says:N",
-        )
-        .properties(height=max(110, 30 * len(order) + 50), padding=_PADDING)
+        .properties(height=260, padding=PADDING)
     )
 
 
@@ -171,14 +135,14 @@ def waterfall(steps: pl.DataFrame) -> alt.LayerChart:
     spans = rows.mark_bar(height=10).encode(
         x=alt.X("start:Q", title="seconds since the run began"),
         x2="end:Q",
-        color=alt.Color("kind:N", scale=alt.Scale(domain=KINDS), legend=_legend([kind for kind in KINDS if kind in set(bars["kind"])])),
+        color=alt.Color("kind:N", scale=alt.Scale(domain=KINDS), legend=legend([kind for kind in KINDS if kind in set(bars["kind"])])),
         description="says:N",
-        tooltip=_tooltip(name="Step", kind="Kind", cost="Cost", failure="Failure"),
+        tooltip=tooltip(name="Step", kind="Kind", cost="Cost", failure="Failure"),
     )
     beside = rows.encode(x="end:Q")
     inks = ((QUIET, "cost:N"), (ALARM, "failure:N"))
     words = [beside.mark_text(align="left", dx=5, color=ink).encode(text=text) for ink, text in inks]
-    return alt.layer(spans, *words).properties(height=20 * bars.height + 80, padding=_PADDING)
+    return alt.layer(spans, *words).properties(height=20 * bars.height + 80, padding=PADDING)
 
 
 def _spans(steps: pl.DataFrame) -> pl.DataFrame:
@@ -206,14 +170,14 @@ def bridge(steps: pl.DataFrame) -> alt.LayerChart:
     base = alt.Chart(_stairs(steps)).encode(x=alt.X("step:N", sort=None, title=None, axis=alt.Axis(labelAngle=-30, ticks=False)))
     colour = alt.Scale(domain=["whole", "more", "less"], range=[QUIET, ALARM, GAIN])
     bars = base.mark_bar(width=alt.RelativeBandSize(band=0.7)).encode(
-        y=alt.Y("start:Q", title=None, axis=_USD),
+        y=alt.Y("start:Q", title=None, axis=USD),
         y2="end:Q",
         color=alt.Color("direction:N", scale=colour, legend=None),
         description="says:N",
-        tooltip=_tooltip(step="Effect", text="Dollars"),
+        tooltip=tooltip(step="Effect", text="Dollars"),
     )
     words = base.mark_text(dy=-7, color=QUIET).encode(y="top:Q", text="text:N")
-    return alt.layer(bars, words).properties(height=300, padding=_PADDING)
+    return alt.layer(bars, words).properties(height=300, padding=PADDING)
 
 
 def _stairs(steps: pl.DataFrame) -> pl.DataFrame:
@@ -234,7 +198,7 @@ def cumulative(steps: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
     """
     charged = steps.filter("counts", pl.col("cost_usd").is_not_null()).sort("ended_at")
     so_far = charged.select(pl.col("ended_at").alias("at"), pl.col("cost_usd").cum_sum())
-    return alt.layer(_area(mark(so_far)), *_crossed(crossings)).properties(height=180, padding=_PADDING)
+    return alt.layer(_area(mark(so_far)), *_crossed(crossings)).properties(height=180, padding=PADDING)
 
 
 def burn(points: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
@@ -244,7 +208,7 @@ def burn(points: pl.DataFrame, crossings: pl.DataFrame) -> alt.LayerChart:
     """
     spent = mark(points, "spent_usd").select("mark", "text", at="happened_at")
     limit = points.select("limit_usd").drop_nulls().head(1)
-    return alt.layer(_area(spent), _limit(limit), *_crossed(crossings)).properties(height=260, padding=_PADDING)
+    return alt.layer(_area(spent), _limit(limit), *_crossed(crossings)).properties(height=260, padding=PADDING)
 
 
 def _area(points: pl.DataFrame) -> alt.Chart:
@@ -252,7 +216,7 @@ def _area(points: pl.DataFrame) -> alt.Chart:
     return (
         alt.Chart(points.with_columns(_utc("at"), says=says))
         .mark_area(interpolate="step-after", line=True, opacity=0.15)
-        .encode(x=_time("at"), y=alt.Y("mark:Q", title=None, axis=_USD), tooltip=alt.Tooltip("says:N", title="Spent"))
+        .encode(x=_time("at"), y=alt.Y("mark:Q", title=None, axis=USD), tooltip=alt.Tooltip("says:N", title="Spent"))
     )
 
 
@@ -292,12 +256,12 @@ def _days(named: pl.Series) -> list[str]:
 
 def _coloured(dimension: str, names: pl.Series) -> alt.Color:
     domain = palette(names)
-    return alt.Color(f"{dimension}:N", scale=alt.Scale(domain=domain), legend=_legend([name for name in domain if name in set(names)]))
+    return alt.Color(f"{dimension}:N", scale=alt.Scale(domain=domain), legend=legend([name for name in domain if name in set(names)]))
 
 
-def _tooltip(**titles: str) -> list[alt.Tooltip]:
+def tooltip(**titles: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
 
 
-def _legend(values: list[str]) -> alt.Legend:
+def legend(values: list[str]) -> alt.Legend:
     return alt.Legend(title=None, values=values, orient="top", columns=5, labelLimit=180, offset=8, padding=0)

@@ -3,7 +3,7 @@
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, data, filters, headline, loops, money, notices
+from dashboard import data, filters, headline, loop_charts, loops, money, notices
 from dashboard.tables import picked, table
 
 answer = data.report("inventory", **filters.chosen())
@@ -25,11 +25,11 @@ cost, runs = st.columns(2)
 if spent.height:
     with cost, st.container(border=True, height="stretch"):
         st.markdown("**Cost by loop**, by state")
-        st.altair_chart(charts.cost_by_state(spent), alt="Cost by loop, coloured by state")
+        st.altair_chart(loop_charts.cost_by_state(spent), alt="Cost by loop, coloured by state")
 if due.height:
     with runs, st.container(border=True, height="stretch"):
         st.markdown("**Starts on schedule**, by what came of them")
-        st.altair_chart(charts.starts_by_loop(due), alt="Expected starts by loop: answered and missed")
+        st.altair_chart(loop_charts.starts_by_loop(due), alt="Expected starts by loop: answered and missed")
 
 columns = [
     "loop", "state", "owner", "team", "cost_usd", "last_7_days_usd", "runs", "expected_runs", "missed_runs", "doubled_runs", "findings",
