@@ -108,6 +108,9 @@ def _facts(run: dict[str, Any]) -> None:
         figure("Duration", money.duration(run["duration_ms"]), "first to last record")
         figure("Input", money.tokens(run["input_tokens"]), "tokens, cached included")
         figure("Output", money.tokens(run["output_tokens"]), "tokens, reasoning included")
+    roles = data.report("roles", by="run", run=run["run"]).rows.iter_rows(named=True)
+    spent = [f"{role['role']} {money.usd(role['cost_usd'])} in {money.duration(role['duration_ms'])}" for role in roles]
+    st.caption(plain(" · ".join(spent)))
 
 
 def _orders(run: str) -> None:

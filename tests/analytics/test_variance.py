@@ -88,6 +88,20 @@ def test_the_sentence_names_the_two_greatest_effects(fortnight):
     )
 
 
+def test_why_did_it_cost_14_percent_more_this_week(opened):
+    desk = opened(prices=(SILVER.model_copy(update={"valid_to": None}),))
+    desk.post(*week(LAST_WEEK, 10, *BEFORE), *week(MONDAY, 10, *BEFORE, made("silver", "checker", 39, 0, 5)))
+    row = variance(desk, "loop", filters={"loop": ("morning-triage-loop",)}).row(0, named=True)
+    assert row["why"] == (
+        "+0.490 USD (+14.0 %): calls per run up from 5.0 to 6.0 (+0.700), checker share of calls up from 20 % to 33 % (-0.200)"
+    )
+    assert {name: row[name] for name in USD if row[name]} == {
+        "calls_usd": Decimal("0.7"),
+        "checker_usd": Decimal("-0.2"),
+        "tokens_usd": Decimal("-0.01"),
+    }
+
+
 def test_counts_of_both_windows_stand_beside_the_effects(fortnight):
     (row,) = variance(fortnight).to_dicts()
     counts = {

@@ -57,17 +57,17 @@ def test_a_mark_is_a_float_in_dollars_and_its_text_is_exact():
     "chart",
     [
         charts.spend_per_day(spent(("2026-11-14", "web", Decimal("10.12"))), "team"),
-        charts.bridge(pl.DataFrame({"step": ["Before", "Runs", "Now"], "usd": [Decimal("10.12"), Decimal("-0.12"), Decimal(10)]})),
+        charts.bridge(pl.DataFrame({"step": ["Before", "Runs", "Now"], "usd": [Decimal("10.12")] * 3})),
         charts.spend_by_loop(pl.DataFrame({"loop": ["a"], "role": ["maker"], "cost_usd": [Decimal("10.12")]})),
         charts.burn(pl.DataFrame({"happened_at": [NOON], "spent_usd": [Decimal("10.12")], "limit_usd": [Decimal(40)]}), crossings()),
         charts.cumulative(steps(step(0, "10.12")), crossings()),
         charts.waterfall(steps(step(0, "10.12"))),
     ],
-    ids=["spend_per_day", "spend_by_loop", "burn", "cumulative", "waterfall"],
+    ids=["spend_per_day", "bridge", "spend_by_loop", "burn", "cumulative", "waterfall"],
 )
 def test_no_chart_draws_a_decimal(chart):
     assert not [name for frame in frames(chart) for name, type_ in frame.schema.items() if type_.is_decimal()]
-    assert drawn(chart)["mark"].to_list() == [10.12]
+    assert set(drawn(chart)["mark"]) == {10.12}
 
 
 def test_sums_of_a_day_are_exact_before_they_are_drawn():

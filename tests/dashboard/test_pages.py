@@ -358,6 +358,7 @@ def test_a_run_shows_the_price_rows_of_its_calls_and_leads_back_to_its_loop(fort
     assert set(column(prices, "Price")) == set(column(records, "Price"))
     assert dict(zip(column(prices, "Calls"), column(prices, "Output"), strict=True)) == {2: "$15.00", 1: "$2.00"}
     assert column(prices, "Cache read") == ["$0.30", "$0.025"]
+    assert "maker $0.104 in 2.0 s · checker $0.00260 in 1.0 s" in said(at)
     next(button for button in at.button if unescaped(button.label) == "Runs of morning-triage-loop").click().run()
     assert set(column(at.dataframe[0], "loop")) == {"morning-triage-loop"}
 
