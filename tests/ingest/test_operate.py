@@ -108,6 +108,21 @@ def test_a_recount_leaves_shares_and_todays_owners_alone(said, data, config):
     assert rows(data, BY_TEAM) == before
 
 
+def test_a_recount_finds_the_attributes_that_todays_rules_ask_for(said, data, tmp_path):
+    directory = tmp_path / "asking"
+    directory.mkdir()
+    ((agent, calls),) = rows(data, "select agent, sum(calls) from charges where agent = 'bump-fixer' group by 1")
+    rule = {"name": "it", "when": {"gen_ai.agent.name": agent}, "set": {"environment": "night"}}
+    (directory / "owners.yaml").write_text(json.dumps({"rules": [rule]}))
+    assert rows(data, "select count(tags) from records") == [(0,)]
+    assert said("recount", "--data", data, "--config", directory)[0] == 0
+    charged = "select environment, sum(calls) from charges where agent = 'bump-fixer' group by 1 having sum(calls) <> 0"
+    assert rows(data, charged) == [("night", calls)]
+    assert rows(data, "select distinct tags from records where tags like '%fixer%'") == [('{"gen_ai.agent.name":"bump-fixer"}',)]
+    _, out, _ = said("recount", "--data", data, "--config", directory)
+    assert "0 would be read otherwise" in out or "0 were read otherwise, 0 rows" in out
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
