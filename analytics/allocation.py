@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analytics import fingerprint, usage
+from analytics import capacity, fingerprint, usage
 from analytics.globs import pattern
 from analytics.ledger import Ledger
 from analytics.model import TIME, UNATTRIBUTED
@@ -23,23 +23,33 @@ from analytics.owners import Owners
 from analytics.usage.charges import COUNTERS
 
 if TYPE_CHECKING:
-    from analytics.config import SharedCost
+    from analytics.config import Contract, SharedCost
 
 _BY_SHARE = np.uint64(5)
 _NOON = timedelta(hours=12)
+_PLACES = Decimal("1e-9")
 _KEPT = ("loop", "team", "cost_center", "environment", "role", "provider", "model")
 """What a share keeps of the cost it is of, but for who pays it."""
 _MONEY = ("list_usd", "contracted_usd", "cost_usd")
 Row = dict[str, Any]
 
 
-def allocated(ledger: Ledger, shared: Sequence["SharedCost"], owners: Owners, operation: Operation) -> pl.DataFrame:
-    """The charge rows that split what is shared in an operation's window, or split it otherwise than before; none if nothing changes."""
+def allocated(
+    ledger: Ledger, shared: Sequence["SharedCost"], contracts: Sequence["Contract"], owners: Owners, operation: Operation
+) -> pl.DataFrame:
+    """The charge rows that split what is shared in an operation's window, and capacity paid by the hour, or split it otherwise than before;
+    none if nothing changes."""
     window = {"tenant": operation.tenant, "since": operation.since, "until": operation.until}
     current = ledger.query("queries/allocations", **window)
     spent = ledger.query("queries/spent_by_day", **window)
     days = (part for part in spent.partition_by("day", maintain_order=True))
-    desired = _charges([row for day in days for row in _of_day(day, shared, owners)], current)
+    shares = [row for day in days for row in _of_day(day, shared, owners)]
+    ended = ledger.query("queries/last_now").item()
+    until = min(operation.until or ended, ended) if ended else None
+    hours = (
+        [row for one in capacity.reserved(contracts, operation.since, until) for row in _of_capacity(*one, spent, owners)] if until else []
+    )
+    desired = _charges([*shares, *hours], current)
     methods = pl.concat([one.select("call_id", "method") for one in (desired, current)]).unique("call_id")
     rows = usage.versions(desired, current)
     return rows.join(methods, on="call_id", how="left", maintain_order="left").with_columns(kind=pl.lit("allocation"))
@@ -53,7 +63,7 @@ def split(amount: int, weights: Mapping[str, int]) -> dict[str, int]:
         return {}
     parts = {name: divmod(abs(amount) * weight, total) for name, weight in weights.items()}
     left = abs(amount) - sum(whole for whole, _ in parts.values())
-    first = sorted(parts, key=lambda name: (-parts[name][1], name))[:left]
+    first = sorted(parts, key=lambda name: (-parts[name][1], name or ""))[:left]
     return {name: sign * (whole + (name in first)) for name, (whole, _) in parts.items()}
 
 
@@ -103,6 +113,15 @@ def _shares(entry: "SharedCost", day: datetime, sources: pl.DataFrame, weights: 
                 yield _row(entry, day, kept, receiver, share) | owners.billed(entry.to, receiver)
 
 
+def _of_capacity(contract: "Contract", day: datetime, hours: Decimal, spent: pl.DataFrame, owners: Owners) -> Iterator[Row]:
+    """What a day of capacity cost, by team; an idle day is of nobody."""
+    teams = capacity.weights(contract, day, spent) or {None: 1}
+    usd, each = (split(_nano(amount.quantize(_PLACES)), teams) for amount in (contract.usd_per_hour * hours, hours))
+    for team in teams:
+        said = capacity.row(contract, team, Decimal(usd[team]).scaleb(-9), Decimal(each[team]).scaleb(-9), owners)
+        yield {"key": json.dumps(["capacity", contract.name, day.isoformat(), team]), "happened_at": day + _NOON, **said}
+
+
 def _row(entry: "SharedCost", day: datetime, kept: Row, receiver: str | None, usd: Row) -> Row:
     key = json.dumps([entry.name, entry.method, entry.to, day.isoformat(), *kept.values(), receiver])
     return {"key": key, "happened_at": day + _NOON, **kept, "owner_rule": f"shared {entry.name}", "method": entry.method, **usd}
@@ -110,11 +129,11 @@ def _row(entry: "SharedCost", day: datetime, kept: Row, receiver: str | None, us
 
 def _charges(rows: list[Row], like: pl.DataFrame) -> pl.DataFrame:
     """Shares as charges, with the columns of `like`."""
-    said = ("happened_at", *_KEPT, "owner_rule", "method", *_MONEY)
+    said = ("happened_at", *_KEPT, "owner_rule", "method", "contract", "basis", "unit", "quantity", *_MONEY)
     frame = pl.DataFrame(rows, schema={"key": pl.String, **{name: like.schema[name] for name in said}})
     keys = frame["key"].to_arrow().cast(pa.large_string())
     ids = fingerprint.combine(np.full(len(keys), _BY_SHARE), fingerprint.of_text(keys))
-    fixed = {"call_kind": pl.lit("allocation"), "unit": pl.lit("share"), "happened_at": pl.col("happened_at").cast(TIME)}
+    fixed = {"call_kind": pl.lit("allocation"), "unit": pl.col("unit").fill_null("share"), "happened_at": pl.col("happened_at").cast(TIME)}
     counters = {name: pl.lit(0, pl.Int8) for name in COUNTERS} | {"priced": pl.col("cost_usd").is_not_null().cast(pl.Int8)}
     charges = frame.drop("key").with_columns(**fixed, **counters, call_id=pl.Series(ids, dtype=pl.UInt64))
     return pl.concat([like.clear().drop("version", "sign", "kind", "reason"), charges], how="diagonal")

@@ -19,7 +19,7 @@ from analytics.reattribution import reattributed
 from analytics.repricing import reprice
 
 if TYPE_CHECKING:
-    from analytics.config import SharedCost
+    from analytics.config import Contract, SharedCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class Books:
         charges = reprice(self.ledger, self.rules.prices, operation).charges()
         return Entry.of_charges(*_NOTHING, charges) if charges.height else None
 
-    def allocated(self, operation: Operation, shared: Sequence["SharedCost"]) -> Entry | None:
-        """What splitting shared costs would change; None when that is nothing."""
-        charges = allocated(self.ledger, shared, self.rules.owners, operation)
+    def allocated(self, operation: Operation, shared: Sequence["SharedCost"], contracts: Sequence["Contract"] = ()) -> Entry | None:
+        """What splitting shared costs and capacity would change; None when that is nothing."""
+        charges = allocated(self.ledger, shared, contracts, self.rules.owners, operation)
         return Entry.of_charges(*_NOTHING, charges) if charges.height else None
 
     def operate(self, operation: Operation, entry: Entry, now: datetime) -> Posted:

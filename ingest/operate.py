@@ -44,7 +44,7 @@ def allocate(data: Path, config: Path | None, asked: dict, *, rehearses: bool) -
         for operation in _operations(service, "allocation", asked):
             if any(moment and moment.time() != time() for moment in (operation.since, operation.until)):
                 raise QuestionError("shared costs are split by whole days (UTC): give --from and --to as dates, such as 2026-11-01")
-            entry = service.pipeline.books.allocated(operation, service.config.shared)
+            entry = service.pipeline.books.allocated(operation, service.config.shared, service.config.contracts)
             yield operation, _done(service, operation, entry, rehearses)
 
 

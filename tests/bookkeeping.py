@@ -15,7 +15,7 @@ import pyarrow as pa
 from analytics import fingerprint
 from analytics.account import Rules
 from analytics.books import Arrived, Books, Posted
-from analytics.config import Config, CustomPrice, Loop, OwnerRule, Policy, SharedCost
+from analytics.config import Config, Contract, CustomPrice, Loop, OwnerRule, Policy, SharedCost
 from analytics.control import Control
 from analytics.evidence import EVIDENCE, Part
 from analytics.guard import Guard
@@ -107,12 +107,13 @@ class Desk:
     prices: Sequence[CustomPrice] = (GOLD, CRANE)
     rules: Sequence[OwnerRule] = ()
     shared: Sequence[SharedCost] = ()
+    contracts: Sequence[Contract] = ()
 
     def __post_init__(self):
         owners = Owners(self.loops, self.rules)
         self.ledger, self.control = Ledger(self.directory), Control(self.directory)
         self.now = self.ledger.query("queries/last_now").item() or MONDAY
-        self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices))))
+        self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices), tuple(self.contracts))))
         self.books.open(self.ledger.query("queries/tenants")["tenant"].to_list(), self.now)
         self.signals = Signals(self.control, self.now)
         self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals, loops=self.loops)
@@ -134,7 +135,8 @@ class Desk:
 
     def sources(self, now: datetime | None = None) -> Sources:
         """What reports may read."""
-        return Sources(self.ledger, self.control, Config(policies=tuple(self.policies), loops=tuple(self.loops)), now or self.now)
+        said = {name: tuple(getattr(self, name)) for name in ("policies", "loops", "prices", "contracts")}
+        return Sources(self.ledger, self.control, Config(**said), now or self.now)
 
     def rows(self, sql: str) -> list[tuple]:
         """What the ledger holds."""
@@ -146,8 +148,8 @@ class Desk:
 
 
 @cache
-def _book(prices: tuple[CustomPrice, ...]) -> PriceBook:
-    return PriceBook.compile(prices)
+def _book(prices: tuple[CustomPrice, ...], contracts: tuple[Contract, ...]) -> PriceBook:
+    return PriceBook.compile(prices, contracts)
 
 
 def _id(name: str, width: int) -> bytes:

@@ -1,7 +1,7 @@
 -- What was spent a day (UTC) in [$since, $until), by everything that a shared cost may be told apart by; shares that were split left out.
 select
     date_trunc('day', happened_at)::timestamp as day,
-    loop, run, agent, role, team, cost_center, "user", environment, provider, model, tool, runtime,
+    loop, run, agent, role, team, cost_center, "user", environment, provider, model, tool, runtime, contract,
     sum(coalesce(input_uncached_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0) + coalesce(output_text_tokens, 0)
         + coalesce(reasoning_tokens, 0))::bigint as tokens,
