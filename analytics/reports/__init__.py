@@ -26,7 +26,7 @@ Report = Callable[[Sources, Question], pl.DataFrame]
 
 REPORTS: dict[str, Report] = {
     report.__name__: report
-    for report in (spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, unattributed)
+    for report in (spend, usage, unattributed, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory)
 }
 
 __all__ = ["DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage"]
