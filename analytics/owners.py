@@ -38,6 +38,7 @@ class Owners:
     def __init__(self, loops: Sequence["Loop"] = (), rules: Sequence["OwnerRule"] = ()):
         rows = [(loop.name, loop.team, loop.cost_center, loop.environment) for loop in loops]
         self.loops = pl.DataFrame(rows, schema=_LOOP, orient="row")
+        self._registry = self.loops.rename({f"of_{name}": name for name in _UNSAID})
         self.roles = pl.DataFrame(_roles(loops), schema=_ROLE, orient="row")
         self.rules = tuple(rules)
 
@@ -52,12 +53,25 @@ class Owners:
         named = {column for rule in self.rules for key in rule.when for column in _COLUMNS.get(key, ("tags",))}
         return tuple(sorted(named - set(FIELDS)))
 
+    @cached_property
+    def _steps(self) -> list[list[pl.Expr]]:
+        """How the fields after the loop are decided: together, unless a rule for one looks at what is decided for another."""
+        steps: list[list[str]] = [[]]
+        for name in FIELDS[1:]:
+            looks_at = {key for rule in self.rules if getattr(rule.set, name) for key in rule.when}
+            if looks_at & set(steps[-1]):
+                steps.append([])
+            steps[-1].append(name)
+        return [[one for name in names for one in self._decided(name, "registry", name != "user")] for names in steps]
+
     def attribute(self, calls: pl.LazyFrame, of_parents: pl.DataFrame | None = None) -> pl.LazyFrame:
         """Adds cost_center, environment, owner_rule and loop_rule; fills and overrides the rest of FIELDS.
 
         `of_parents` (run_parent | of_loop) are the loops of runs that started others: they pay for what no other loop is named for.
         What nobody says stays null, which every report shows as `unattributed`.
         """
+        if not self.rules and of_parents is None:
+            return self._registered(calls)
         unsaid = (pl.lit(None, pl.String).alias(name) for name in _UNSAID)
         said = calls.with_columns(*unsaid, *([tags.decoded(self.asked).alias("asked")] if self.asked else ()))
         if of_parents is not None:
@@ -65,12 +79,21 @@ class Owners:
         said = said.with_columns(self._decided("loop", "parent run", of_parents is not None))
         said = said.join(self.loops.lazy(), on="loop", how="left", maintain_order="left")
         said = said.join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
-        if not self.rules:
-            plain = [one for name in FIELDS[2:] for one in self._decided(name, "registry")]
-            return said.with_columns(plain).drop(_BESIDE, strict=False)
-        for name in FIELDS[1:]:
-            said = said.with_columns(self._decided(name, "registry", name != "user"))
+        for step in self._steps:
+            said = said.with_columns(step)
         return said.drop(_BESIDE, strict=False)
+
+    def _registered(self, calls: pl.LazyFrame) -> pl.LazyFrame:
+        """What `attribute` comes to without rules and parents, in two joins: the ordinary way of every commit."""
+        said = calls.join(self._registry.lazy(), on="loop", how="left", maintain_order="left")
+        said = said.join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
+        by_registry = pl.when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
+        return said.with_columns(
+            owner_rule=pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).otherwise(by_registry),
+            loop_rule=pl.when(pl.col("loop").is_not_null()).then(pl.lit("telemetry")),
+            team=pl.coalesce("team", "of_team"),
+            role=pl.coalesce("role", "of_role"),
+        ).drop("of_team", "of_role")
 
     def claimed(self, records: pl.LazyFrame) -> pl.LazyFrame:
         """The loop of each record by its own words and the rules, whoever started its run."""

@@ -9,7 +9,10 @@ from analytics.control import Control
 from analytics.errors import LoopledgerError
 from analytics.ledger import Ledger
 
-DIMENSIONS = ("model", "model_served", "provider", "agent", "role", "team", "user", "loop", "run", "day", "tool", "runtime")
+DIMENSIONS = (
+    "model", "model_served", "provider", "agent", "role", "team", "cost_center", "user", "environment", "loop", "run", "day", "tool",
+    "runtime",
+)  # fmt: skip
 FILTERS = ("team", "loop", "model", "agent", "role", "user", "provider", "run", "tool")
 WORDS = ("policy", "scope", "window", "from_book", "to_book", "against")
 """What single reports ask for beside filters."""

@@ -62,6 +62,9 @@ COLUMNS = {
         "id", "run", "loop", "action", "policy", "scope", "window", "reason", "incident_id", "epoch", "issued_at", "expires_at",
         "delivered_at", "delivered_by", "acknowledged_at", "confirmed_at", "state", "spend_after_delivery_usd",
     ],
+    "unattributed": [
+        "missing", "attribute", "value", "calls", "unknown_calls", "unpriced_calls", "runs", "cost_usd", "first_at", "last_at", "rule",
+    ],
     "inventory": [
         "loop", "status", "state", "team", "owner", "cost_center", "environment", "version", "approved_by", "schedule", "timezone",
         "agents", "models", "runs", "calls", "cost_usd", "last_7_days_usd", "expected_runs", "missed_runs", "doubled_runs",

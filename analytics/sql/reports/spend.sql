@@ -29,6 +29,8 @@ select
     case when list_contains($by, 'agent') then coalesce(agent, 'unattributed') end as agent,
     case when list_contains($by, 'role') then coalesce(role, 'unattributed') end as role,
     case when list_contains($by, 'team') then coalesce(team, 'unattributed') end as team,
+    case when list_contains($by, 'cost_center') then coalesce(cost_center, 'unattributed') end as cost_center,
+    case when list_contains($by, 'environment') then coalesce(environment, 'unattributed') end as environment,
     case when list_contains($by, 'user') then coalesce("user", 'unattributed') end as "user",
     case when list_contains($by, 'loop') then coalesce(loop, 'unattributed') end as loop,
     case when list_contains($by, 'run') then coalesce(run, 'unattributed') end as run,
@@ -47,4 +49,4 @@ select
 from charged
 group by all
 having sum(calls) <> 0 or sum(cost_usd) <> 0
-order by cost_usd desc nulls last, day, model, loop, team, agent, role, "user", provider, model_served, run, tool, runtime
+order by cost_usd desc nulls last, day, model, loop, team, agent, role, "user", provider, model_served, run, tool, runtime, cost_center, environment
