@@ -25,7 +25,8 @@ EVER = "ever"
 """The window of an incident that is none of a budget."""
 _MOST_KNOWN = 100_000  # things whose comparison is kept
 _CALLS = ("tenant", "loop", "agent", "call_kind", "model", "model_requested", "model_served")
-_STEPS = ("tenant", "loop", "name", "tool", "mcp_server")
+_KINDS = ["tool", "sandbox"]
+_FEW = 32
 
 _Key = tuple[str, str, str, tuple[str, ...], str | None]
 """tenant, loop, kind, names, server: one thing that a loop touched."""
@@ -132,10 +133,9 @@ def _keys(key: _Key) -> Iterator[_Key]:
 
 def _of_calls(charges: pl.DataFrame) -> Iterator[tuple[_Key, datetime, bool]]:
     """(thing, its earliest use here, whether nothing here was taken back) of the charges of a commit."""
-    if charges.is_empty():
-        return
-    named = charges.filter(pl.col("loop").is_not_null()).group_by(_CALLS).agg(pl.col("happened_at").min(), pl.col("sign").min())
-    for tenant, loop, agent, kind, *ids, first_at, sign in named.iter_rows():
+    for tenant, loop, agent, kind, *ids, first_at, sign in _distinct(charges, _CALLS, ("happened_at", "sign")):
+        if loop is None:
+            continue
         yield (tenant, loop, "loop", (loop,), None), first_at, sign > 0
         if agent is not None:
             yield (tenant, loop, "agent", (agent,), None), first_at, sign > 0
@@ -144,11 +144,17 @@ def _of_calls(charges: pl.DataFrame) -> Iterator[tuple[_Key, datetime, bool]]:
 
 
 def _of_steps(records: pl.DataFrame) -> Iterator[tuple[_Key, datetime, bool]]:
-    if records.is_empty():
+    if records["tool"].null_count() == records.height and not records["kind"].is_in(_KINDS).any():
         return
-    used = records.filter(pl.col("loop").is_not_null(), pl.col("kind").is_in(["tool", "sandbox"]), pl.col("signal") != "point")
-    at = pl.coalesce("ended_at", "started_at").min()
-    for tenant, loop, name, tool, server, first_at in used.group_by(_STEPS).agg(at).iter_rows():
-        thing = tool if tool is not None else name
-        if thing is not None and first_at is not None:
-            yield from ((key, first_at, True) for key in _keys((tenant, loop, "tool", (thing,), server)))
+    thing, moment = pl.coalesce("tool", "name").alias("thing"), pl.coalesce("ended_at", "started_at").alias("moment")
+    used = records.filter(pl.col("loop").is_not_null(), pl.col("kind").is_in(_KINDS), pl.col("signal") != "point")
+    named = used.select("tenant", "loop", thing, "mcp_server", moment).drop_nulls(["thing", "moment"])
+    for tenant, loop, name, server, first_at in _distinct(named, ("tenant", "loop", "thing", "mcp_server"), ("moment",)):
+        yield from ((key, first_at, True) for key in _keys((tenant, loop, "tool", (name,), server)))
+
+
+def _distinct(frame: pl.DataFrame, by: Sequence[str], least: Sequence[str]) -> Iterator[tuple]:
+    """Rows of these columns, the last ones at their least; of a few rows each, which is sooner done than grouping them."""
+    if frame.height > _FEW:
+        frame = frame.group_by(by).agg(pl.col(least).min())
+    return frame.select(*by, *least).iter_rows()
