@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from analytics import why
-from analytics.bridge import APART, EFFECTS, Side, cell_of, effects
+from analytics.bridge import APART, EFFECTS, CellKey, Side, cell_of, effects
 from analytics.model import BUCKETS
 from analytics.reports.charged import charged, runs_by
 from analytics.reports.question import Question, QuestionError, Sources, moment
@@ -45,10 +45,10 @@ def variance(sources: Sources, question: Question) -> pl.DataFrame:
     by = question.by or ("loop",)
     earlier, later = _windows(question)
     before, after = (_sides(sources, window, by) for window in (earlier, later))
-    keys = dict.fromkeys((*after, *before))
-    rows = [_row(by, key, before.get(key, _Told()), after.get(key, _Told()), earlier) for key in keys]
-    rows.sort(key=lambda row: (-abs(row["change_usd"] or 0), *(row[word] for word in by)))
-    return pl.DataFrame(rows[: question.limit], schema=_schema(by), orient="row")
+    changed = [(key, before.get(key, _Told()), after.get(key, _Told())) for key in dict.fromkeys((*after, *before))]
+    changed.sort(key=lambda row: (-abs(_change(row[1], row[2]) or 0), row[0]))
+    rows = [_row(by, *row, earlier) for row in changed[: question.limit]]
+    return pl.DataFrame(rows, schema=_schema(by), orient="row")
 
 
 def _windows(question: Question) -> tuple[Question, Question]:
@@ -74,6 +74,8 @@ class _Told(Side):
         super().__init__()
         self.counts: dict[str, int] = dict.fromkeys(_COUNTS, 0)
         self.models: dict[str, int] = defaultdict(int)
+        self.groups: dict[CellKey, list[dict[str, Any]]] = defaultdict(list)
+        """Sums of priced calls, of which cells are made where they are needed."""
 
     def share(self, part: str, whole: str) -> Decimal | None:
         counts = self.counts
@@ -83,14 +85,8 @@ class _Told(Side):
 def _sides(sources: Sources, window: Question, by: Key) -> dict[Key, _Told]:
     """Every row of a window by its words."""
     sides: dict[Key, _Told] = defaultdict(_Told)
-    cells: dict[tuple, list[dict[str, Any]]] = defaultdict(list)
     for group in charged(sources, window, *by, *_CELLS).iter_rows(named=True):
-        key = tuple(group[word] for word in by)
-        _add(sides[key], group)
-        if group["part"] == "model" and group["priced_calls"] > 0:
-            cells[key, group["role"] == "checker", group["model"]].append(group)
-    for (key, *cell), groups in cells.items():
-        sides[key].cells[tuple(cell)] = cell_of(groups)
+        _add(sides[tuple(group[word] for word in by)], group)
     for *key, runs in runs_by(sources, window, *by).iter_rows():
         sides[tuple(key)].runs = sides[tuple(key)].counts["runs"] = runs
     return dict(sides)
@@ -107,6 +103,8 @@ def _add(side: _Told, group: dict[str, Any]) -> None:
         for name, count in _counts(group):
             side.counts[name] += count
         side.models[group["model"]] += group["calls"]
+        if group["priced_calls"] > 0:
+            side.groups[group["role"] == "checker", group["model"]].append(group)
 
 
 def _counts(group: dict[str, Any]) -> Iterator[tuple[str, int]]:
@@ -119,8 +117,10 @@ def _counts(group: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _row(by: Key, key: Key, before: _Told, after: _Told, earlier: Question) -> dict[str, Any]:
-    was, now = before.cost_usd(), after.cost_usd()
-    change = None if was is None and now is None else (now or 0) - (was or 0)
+    if before.rows and after.rows:
+        for side in (before, after):
+            side.cells = {cell: cell_of(groups) for cell, groups in side.groups.items()}
+    was, now, change = before.cost_usd(), after.cost_usd(), _change(before, after)
     usd = effects(before, after)
     sides = {"before": before, "after": after}
     shares = {"checker_share": ("checker_calls", "calls"), "cache_share": ("cache_read_tokens", "input_tokens")}
@@ -134,6 +134,11 @@ def _row(by: Key, key: Key, before: _Told, after: _Told, earlier: Question) -> d
         **{f"{name}_{when}": side.share(*shares[name]) for name in _SHARES for when, side in sides.items()},
         "before_from": earlier.since, "before_to": earlier.until,
     }  # fmt: skip
+
+
+def _change(before: _Told, after: _Told) -> Decimal | None:
+    was, now = before.cost_usd(), after.cost_usd()
+    return None if was is None and now is None else (now or Decimal(0)) - (was or Decimal(0))
 
 
 def _percent(change: Decimal | None, was: Decimal | None) -> Decimal | None:

@@ -15,12 +15,12 @@ asked as (
     having sum(sign) = 1
 ),
 linked as (
-    select record_key, arg_max(call_id, commit_no) as call_id, arg_max(counts, commit_no) as counts, arg_max(agent, commit_no) as agent
+    select record_key, arg_max(call_id, commit_no) as call_id, arg_max(counts, commit_no) as counts
     from links
     where tenant = $tenant
     group by record_key
 ),
-tried as (  -- of a record's revisions the last end says whether it failed
+broken as (  -- of a record's revisions the last end says whether it failed
     select
         record_key,
         any_value(trace_id) as trace_id,
@@ -28,50 +28,79 @@ tried as (  -- of a record's revisions the last end says whether it failed
         any_value(run) as run,
         any_value(agent) as agent,
         any_value(coalesce(model_requested, model_served)) as model,
-        min(coalesce(started_at, ended_at)) as started_at,
-        coalesce(arg_max(failed, ended_at), false) as failed
+        min(coalesce(started_at, ended_at)) as started_at
     from records
-    where tenant = $tenant and signal <> 'point' and kind in ('model', 'embedding', 'rerank', 'tool', 'sandbox', 'other')
+    where tenant = $tenant
+      and record_key in (
+          select record_key
+          from records
+          where tenant = $tenant and failed and signal <> 'point' and kind in ('model', 'embedding', 'rerank', 'tool', 'sandbox', 'other')
+      )
     group by record_key
+    having coalesce(arg_max(failed, ended_at), true)
 ),
-charged as (
-    select t.* exclude (run, agent), a.call_id, a.run, a.agent
-    from tried t
-    join linked l using (record_key)
-    join asked a on a.call_id = l.call_id
-    where l.counts
+broken_calls as (
+    select l.call_id from broken b join linked l using (record_key) where l.counts
 ),
-only_agent as (
-    select run, min(agent) as agent from asked group by run having min(agent) = max(agent)
+uncharged as (
+    select * from broken where model is not null and record_key not in (select record_key from linked)
 ),
 of_trace as (
-    select trace_id, min(run) as run from charged where trace_id is not null group by trace_id
+    select r.trace_id, min(a.run) as run
+    from records r
+    join linked l using (record_key)
+    join asked a on a.call_id = l.call_id
+    where r.tenant = $tenant and r.trace_id in (select trace_id from uncharged)
+    group by r.trace_id
 ),
 above as (
     select trace_id, span_id, any_value(agent) as agent
     from records
-    where tenant = $tenant and signal = 'span' and agent is not null and kind in ('agent', 'chain', 'other')
+    where tenant = $tenant and signal = 'span' and agent is not null and trace_id in (select trace_id from uncharged)
     group by trace_id, span_id
 ),
-lost as (  -- attempts that failed and are no call
-    select t.* exclude (run, agent), coalesce(o.run, t.run) as run, coalesce(t.agent, p.agent, s.agent) as agent
-    from tried t
+only_agent as (
+    select run, min(agent) as agent from asked group by run having min(agent) = max(agent)
+),
+lost as (
+    select u.* exclude (run, agent), coalesce(o.run, u.run) as run, coalesce(u.agent, p.agent, s.agent) as agent
+    from uncharged u
     left join of_trace o using (trace_id)
-    left join above p on p.trace_id = t.trace_id and p.span_id = t.parent_span_id
-    left join only_agent s on s.run = coalesce(o.run, t.run)
-    where t.failed and t.model is not null and t.record_key not in (select record_key from linked)
+    left join above p on p.trace_id = u.trace_id and p.span_id = u.parent_span_id
+    left join only_agent s on s.run = coalesce(o.run, u.run)
+),
+doubtful as (  -- only of these runs are records looked at
+    select run from lost
+    union
+    select run from asked where call_id in (select call_id from broken_calls)
+    union
+    select run from ended where is_silent
+),
+charged as (
+    select
+        l.record_key,
+        a.call_id,
+        a.run,
+        a.agent,
+        any_value(r.trace_id) as trace_id,
+        any_value(coalesce(r.model_requested, r.model_served)) as model,
+        min(coalesce(r.started_at, r.ended_at)) as started_at
+    from asked a
+    join linked l on l.call_id = a.call_id
+    join records r on r.record_key = l.record_key
+    where l.counts and r.tenant = $tenant and a.run in (select run from doubtful)
+    group by l.record_key, a.call_id, a.run, a.agent
 ),
 attempts as (
     select
         call_id,
-        failed,
         trace_id,
         run,
         model is not null and coalesce(lag(failed) over (partition by run, agent, model order by started_at, record_key), false) as is_retry
     from (
-        select record_key, call_id, trace_id, run, agent, model, started_at, failed from charged
+        select record_key, call_id, trace_id, run, agent, model, started_at, record_key in (select record_key from broken) as failed from charged
         union all
-        select record_key, null, trace_id, run, agent, model, started_at, failed from lost
+        select record_key, null, trace_id, run, agent, model, started_at, true from lost
     )
 ),
 silent_traces as (
@@ -84,22 +113,27 @@ spans as (
     group by trace_id, span_id
 ),
 left_open as (  -- a span without an end, or below one that never came
-    select s.trace_id
+    select distinct s.trace_id
     from spans s
     left join spans p on p.trace_id = s.trace_id and p.span_id = s.parent_span_id
     where s.ended_at is null or (s.parent_span_id is not null and p.span_id is null)
+),
+told as (
+    select call_id, bool_or(is_retry) as is_retry, bool_or(trace_id in (select trace_id from left_open)) as is_open
+    from attempts
+    where call_id is not null
+    group by call_id
 )
 select
-    call_id,
+    a.call_id,
     case
-        when bool_or(t.failed) then 'failed call'
-        when bool_or(t.is_retry) then 'retry'
-        when bool_or(e.is_stopped) then 'stopped run'
-        when bool_or(e.is_failed) then 'failed run'
-        when bool_or(e.is_silent and t.trace_id in (select trace_id from left_open)) then 'abandoned run'
+        when a.call_id in (select call_id from broken_calls) then 'failed call'
+        when t.is_retry then 'retry'
+        when e.is_stopped then 'stopped run'
+        when e.is_failed then 'failed run'
+        when e.is_silent and t.is_open then 'abandoned run'
         else 'not waste'
     end as reason
 from asked a
-left join attempts t using (call_id)
+left join told t on t.call_id = a.call_id
 left join ended e on e.run = a.run
-group by call_id
