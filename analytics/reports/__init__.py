@@ -37,17 +37,12 @@ Report = Callable[[Sources, Question], pl.DataFrame]
 
 REPORTS: dict[str, Report] = {
     report.__name__: report
-<<<<<<< HEAD
     for report in (
-        spend, usage, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, grants,
-        schedule, unattributed, prices, price_changes, unpriced, commitments, repricing,
+        spend, usage, unattributed, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory, grants,
+        schedule, prices, price_changes, unpriced, commitments, repricing,
         variance, roles, waste, reported,
     )
 }  # fmt: skip
-=======
-    for report in (spend, usage, unattributed, runs, run_trace, explain, data_quality, budgets, budget_burn, incidents, signals, inventory)
-}
->>>>>>> owners
 
 __all__ = [
     "DIMENSIONS", "FILTERS", "MOST_ROWS", "REPORTS", "WORDS", "Question", "QuestionError", "Report", "Sources", "aliased", "coverage",
