@@ -68,8 +68,7 @@ def prepared(records: pl.DataFrame) -> pl.DataFrame:
 
 def _sources(records: pl.DataFrame) -> np.ndarray:
     """Who wrote each record: the signal, the instrumentation scope and, for log records, the event."""
-    is_log = records["signal"] == "log"
-    names = records.select(pl.when(is_log).then("name")).to_series() if is_log.any() else records["signal"]
+    names = records.select(pl.when(pl.col("signal") == "log").then("name")).to_series()
     return fingerprint.combine(*map(_text, (records["signal"], records["runtime"], names)))
 
 

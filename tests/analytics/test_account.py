@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from bookkeeping import MONDAY, TENANT, Desk, at, call, evidence, frame, span
+from bookkeeping import MONDAY, TENANT, Desk, at, call, evidence, frame, log, span
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -296,3 +296,19 @@ def test_a_commit_has_the_time_of_the_collector(desk):
     desk.post(call("a", minute=3))
     desk.post(call("b", minute=1))
     assert desk.rows("select commit_no, now_at, records, charges from commits") == [(1, at(3), 1, 1), (2, at(3), 1, 1)]
+
+
+def test_what_a_record_came_with_does_not_decide_who_wrote_it(tmp_path):
+    told = (
+        log("event", 16, trace="a"),
+        call("first", 1, trace="t", response_id="r", minute=1, process="p", runtime="sdk"),
+        call("second", 1, trace="a", minute=1, process="p", runtime="sdk"),
+    )
+    counted = []
+    for name, batches in (("apart", [[one] for one in told]), ("together", [told])):
+        desk = Desk(tmp_path / name)
+        for batch in batches:
+            desk.post(*batch)
+        counted += desk.rows("select sum(calls), sum(cost_usd) from charges")
+        desk.close()
+    assert counted == [(3, 18)] * 2

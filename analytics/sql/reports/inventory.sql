@@ -38,7 +38,10 @@ seen as (
     from (
         select loop, run, nullif(team, 'unattributed') as team, nullif("user", 'unattributed') as "user", started_at, ended_at from runs_seen
         union all
-        select loop, run, team, "user", happened_at, happened_at from standing
+        select  -- a share of a split cost shows nobody at work
+            loop, case when calls <> 0 then run end, case when calls <> 0 then team end, case when calls <> 0 then "user" end,
+            case when calls <> 0 then happened_at end, case when calls <> 0 then happened_at end
+        from standing
     )
     group by loop
 )
