@@ -301,8 +301,8 @@ def test_a_commit_has_the_time_of_the_collector(desk):
 def test_what_a_record_came_with_does_not_decide_who_wrote_it(tmp_path):
     told = (
         log("event", 16, trace="a"),
-        call("first", 1, trace="t", response_id="r", minute=1, process="p", runtime="sdk"),
-        call("second", 1, trace="a", minute=1, process="p", runtime="sdk"),
+        call("first", 1, trace="t", response_id="r"),
+        call("second", 1, trace="a"),
     )
     counted = []
     for name, batches in (("apart", [[one] for one in told]), ("together", [told])):
