@@ -14,7 +14,8 @@ from ingest.formats import cell, console, to_plain
 _WHOSE = ("agent", "role", "provider", "model")
 _CALL = (
     "call", "happened_at", "kind", "loop", "run", "team", *_WHOSE, "model_served", "tool", "input_tokens", "cache_read_tokens",
-    "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "reasoning_tokens", "unit", "quantity", "cost_usd", "unpriced_reason",
+    "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "reasoning_tokens", "unit", "quantity", "list_usd", "contracted_usd",
+    "cost_usd", "owner_rule", "loop_rule", "unpriced_reason",
 )  # fmt: skip
 _RECORD = (
     "counts", "reason", "remainder_tokens", "signal", "name", "record_kind", "dialect", "runtime", "service", "trace_id", "span_id",
@@ -63,6 +64,7 @@ def _price(row: dict) -> dict | None:
         "price_book": row["price_book"],
         "source": row["price_source"],
         "basis": row["basis"],
+        "contract": row["contract"],
         "unit_usd": unit_usd,
     }
 

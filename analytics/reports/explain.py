@@ -13,9 +13,10 @@ def explain(sources: Sources, question: Question) -> pl.DataFrame:
     Columns: entry, number of the call or of such a record; `limit` and `cursor` count entries | call, its id in hex, null for none |
     happened_at UTC | kind | loop, run, team, agent, role it bills to | provider | model | model_served | tool | input_tokens, cached ones
     included | cache_read_tokens | cache_write_tokens | cache_write_1h_tokens, of these | output_tokens, reasoning included |
-    reasoning_tokens | unit, quantity | cost_usd, null if unpriced | basis | price_set, price_book, price_source: its price row |
+    reasoning_tokens | unit, quantity | list_usd, what the list asks, contracted_usd, what the contract asks, cost_usd, what counts: null if
+    unpriced | basis, contract | owner_rule, loop_rule: what decided team and loop | price_set, price_book, price_source: its price row |
     input_unit_usd, cache_read_unit_usd, cache_write_unit_usd, cache_write_1h_unit_usd, output_unit_usd, reasoning_unit_usd, call_unit_usd,
-    second_unit_usd: US dollars for a single token, call or second | unpriced_reason.
+    second_unit_usd: US dollars for a single token, call or second; report `prices` has fees beside them | unpriced_reason.
 
     Of the record: counts, whether the call is charged by it | reason | remainder_tokens, what a sum or a metric holds beyond the calls it
     covers | signal span, log or point | name | record_kind | dialect | runtime | service | trace_id, span_id hex | response_id |

@@ -44,6 +44,8 @@ summed as (
         case when list_contains($by, 'day') then strftime(happened_at, '%Y-%m-%d') end as day,
         case when list_contains($by, 'tool') then coalesce(tool, 'unattributed') end as tool,
         case when list_contains($by, 'runtime') then coalesce(runtime, 'unattributed') end as runtime,
+        case when list_contains($by, 'cost_center') then coalesce(cost_center, 'unattributed') end as cost_center,
+        case when list_contains($by, 'environment') then coalesce(environment, 'unattributed') end as environment,
         case when list_contains($by, 'part') then part end as part,
         case when list_contains($by, 'is_reported') then has_reported <> 0 end as is_reported,
         case when list_contains($by, 'is_priced') then priced <> 0 end as is_priced,
