@@ -12,11 +12,10 @@ from analytics.account import Entry
 from analytics.config import load
 from analytics.errors import StoreError
 from analytics.operations import Operation, moved
-from analytics.reports import QuestionError
+from analytics.reports import QuestionError, moment
 from analytics.repricing import reprice as priced_again
 from ingest.ask import find_collector, remembered_config
 from ingest.clock import Replay
-from ingest.report_api import parse_time
 from ingest.service import Service, opened
 
 
@@ -42,7 +41,7 @@ def allocate(data: Path, config: Path | None, asked: dict, *, rehearses: bool) -
     """Splits the shared costs of whole days; each tenant's operation with what it moves."""
     with held(data, config) as service:
         for operation in _operations(service, "allocation", asked):
-            if any(moment and moment.time() != time() for moment in (operation.since, operation.until)):
+            if any(bound and bound.time() != time() for bound in (operation.since, operation.until)):
                 raise QuestionError("shared costs are split by whole days (UTC): give --from and --to as dates, such as 2026-11-01")
             entry = service.pipeline.books.allocated(operation, service.config.shared, service.config.contracts)
             yield operation, _done(service, operation, entry, rehearses)
@@ -75,7 +74,7 @@ def _operations(service: Service, kind: str, asked: dict) -> Iterator[Operation]
 
 
 def _moment(text: str | None) -> datetime | None:
-    return parse_time(text) if text else None
+    return moment(text) if text else None
 
 
 def _done(service: Service, operation: Operation, entry: Entry | None, rehearses: bool) -> pl.DataFrame:
