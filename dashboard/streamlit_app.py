@@ -14,6 +14,7 @@ page = st.navigation(
         st.Page("app_pages/what_changed.py", title="What changed", icon=":material/compare_arrows:", help="Why it costs more or less."),
         st.Page("app_pages/roles.py", title="Maker and checker", icon=":material/rule:", help="What is made, checked and wasted."),
         st.Page("app_pages/inventory.py", title="Inventory", icon=":material/inventory_2:", help="Which loops there are, and whose."),
+        st.Page("app_pages/attribution.py", title="Attribution", icon=":material/groups:", help="Who pays, and what nobody pays for yet."),
         st.Page("app_pages/budgets.py", title="Budgets", icon=":material/speed:", help="Limits, what crossed them, and what was ordered."),
         st.Page(
             "app_pages/prices.py",
@@ -37,7 +38,7 @@ try:
             filters.keep()
         else:
             ways.arrive()
-            dimensions = () if page.url_path in ("inventory", "budgets", "data_quality") else filters.DIMENSIONS
+            dimensions = () if page.url_path in ("inventory", "attribution", "budgets", "data_quality") else filters.DIMENSIONS
             st.session_state["chosen"] = filters.choose(ledger.now, dimensions)
         page.run()
 except data.CollectorError as error:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from pages import badges, column, figures, report, said, unescaped
 
-PAGES = ("overview", "runs", "what_changed", "roles", "inventory", "budgets", "prices", "data_quality")
+PAGES = ("overview", "runs", "what_changed", "roles", "inventory", "attribution", "budgets", "prices", "data_quality")
 CROSSED = "bump-20261113T203600Z"
 """The run of the weekend whose call crossed $4.00."""
 

@@ -1,0 +1,32 @@
+"""Whose the spend is, and what would tell whose the rest is."""
+
+import streamlit as st
+
+from dashboard import data, filters, headline, money, notices, ways
+from dashboard.tables import clicked, table
+
+answer = data.report("spend", by="team,cost_center", **filters.chosen())
+spent, known = answer.rows, answer.coverage
+missing = data.report("unattributed", **filters.chosen()).rows
+if spent.is_empty():
+    notices.nothing_here("charges", answer)
+
+with st.grid(3, min_column_width=200):
+    calls = f"{known['attributed_calls']:,} of {known['calls']:,} calls"
+    headline.figure("Attributed", money.share(known["attributed_calls"], known["calls"]), calls)
+    headline.figure("Teams", f"{spent['team'].n_unique():,}", "unattributed is one of them")
+    headline.figure("Cost centres", f"{spent['cost_center'].n_unique():,}", "that teams book on")
+
+st.markdown("**Who pays**, dearest first; a click opens the runs")
+if row := clicked(spent, ["team", "cost_center", "cost_usd", "calls", "input_tokens", "output_tokens"], "Spend by team and cost centre"):
+    ways.to_runs(team=[row["team"]])
+
+if missing.is_empty():
+    st.success("All spend of this period has a team and a loop.", title="Nothing is unattributed", icon=":material/check:")
+    st.stop()
+st.markdown(
+    "**Nobody's yet**, dearest first: a rule on the value attributes these dollars. Put it into `owners.yaml`, see with "
+    "`loopledger reattribute --dry-run --why TEXT` what it moves, and run it without `--dry-run`."
+)
+table(missing, ["missing", "attribute", "value", "cost_usd", "calls", "runs", "rule", "last_at"], "Unattributed spend", money.UNKNOWN)
+notices.cut(missing, "dearest of them")
