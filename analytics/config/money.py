@@ -7,27 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from analytics.config.base import Entry
-from analytics.config.values import Instant, Money, Percent, Price, Text, exactly_one
+from analytics.config.base import Dated
+from analytics.config.values import Money, Percent, Price, Text, exactly_one
 
 _OPTIONAL_MTOK = ("cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "reasoning_mtok", "usd_per_search")
-
-
-class Dated(Entry):
-    """What holds for a time."""
-
-    valid_from: Instant | None = None
-    """First moment it holds, UTC; None means since ever."""
-    valid_to: Instant | None = None
-    """First moment it holds no more, UTC; None means until further notice."""
-
-    @field_validator("valid_to")
-    @classmethod
-    def _after_its_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        start = info.data.get("valid_from")
-        if start and end and end <= start:
-            raise ValueError(f"must be later than valid_from, {start:%Y-%m-%d %H:%M} UTC")
-        return end
 
 
 class CustomPrice(Dated):

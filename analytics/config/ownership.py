@@ -1,13 +1,12 @@
 """What owners.yaml holds: whose a call is where telemetry does not say it, and how shared costs are split."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from analytics.config.base import Entry
-from analytics.config.values import Instant, Some, Text, exact
+from analytics.config.base import Dated, Entry
+from analytics.config.values import Some, Text, exact
 from analytics.model import Role
 
 Spent = Literal["loop", "run", "agent", "role", "team", "cost_center", "user", "environment", "provider", "model", "tool", "runtime"]
@@ -28,23 +27,11 @@ Globs = Annotated[tuple[Text, ...], BeforeValidator(_several), Some]
 Percent = Annotated[Decimal, BeforeValidator(exact), Field(gt=0, le=100, max_digits=18, decimal_places=9)]
 
 
-class Dated(Entry):
-    """An entry that holds for a time: to change it, give it an end and write another one."""
+class Named(Dated):
+    """An entry that charges name."""
 
     name: Text
     """A text of its own; charges carry it."""
-    valid_from: Instant | None = None
-    """First moment it holds, UTC, by when the call happened; None means since ever."""
-    valid_to: Instant | None = None
-    """First moment it holds no more, UTC; None means until further notice."""
-
-    @field_validator("valid_to")
-    @classmethod
-    def _after_its_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
-        start = info.data.get("valid_from")
-        if start and end and end <= start:
-            raise ValueError(f"must be later than valid_from, {start:%Y-%m-%d %H:%M} UTC")
-        return end
 
 
 class Said(Entry):
@@ -58,7 +45,7 @@ class Said(Entry):
     environment: Text | None = None
 
 
-class OwnerRule(Dated):
+class OwnerRule(Named):
     """Whose the calls with some attributes are. Of several rules that say the same thing of a call the first one holds."""
 
     when: Annotated[dict[Text, Globs], BeforeValidator(_something)]
@@ -76,7 +63,7 @@ class OwnerRule(Dated):
         return said
 
 
-class SharedCost(Dated):
+class SharedCost(Named):
     """Spend of many that is booked in one place, and how it is split among them."""
 
     when: Annotated[dict[Spent, Globs], BeforeValidator(_something)]
