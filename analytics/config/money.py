@@ -80,6 +80,7 @@ class CustomPrice(Dated):
         return exactly_one("usd_per_call", price, info) if info.data.get("tool") else price
 
 
+_TERMS = ("percent", "committed_usd", "usd_per_hour")
 _NEEDS = {"percent_off": "percent", "mark_up": "percent", "commitment": "committed_usd", "provisioned": "usd_per_hour"}
 _MAY = {"commitment": ("percent",)}
 _BOUNDS = {"commitment": ("valid_from", "valid_to"), "provisioned": ("valid_from",)}
@@ -94,8 +95,6 @@ class Contract(Dated):
 
     name: Text
     """A text of its own; charges carry it."""
-    kind: Literal["percent_off", "mark_up", "commitment", "provisioned"]
-    """percent_off, mark_up, commitment or provisioned."""
     provider: Text | None = None
     """None means every provider."""
     model: Text = "*"
@@ -106,27 +105,27 @@ class Contract(Dated):
     """Off the list's price (percent_off, commitment) or on top of it (mark_up)."""
     committed_usd: Money | None = None
     """What is to be spent between valid_from and valid_to (commitment)."""
-    usd_per_hour: Annotated[Money | None, Field(validate_default=True)] = None
+    usd_per_hour: Money | None = None
     """Of the capacity, used or not; its calls cost nothing more (provisioned)."""
     source: Text | None = None
     """Where it was agreed."""
+    kind: Literal["percent_off", "mark_up", "commitment", "provisioned"]
+    """percent_off, mark_up, commitment or provisioned."""
 
-    @field_validator("usd_per_hour")
+    @field_validator("kind")
     @classmethod
-    def _of_its_kind(cls, usd: Decimal | None, info: ValidationInfo) -> Decimal | None:
-        if not {"kind", "percent", "committed_usd"} <= info.data.keys():
-            return usd
-        given = {name for name in ("percent", "committed_usd") if info.data[name] is not None} | ({"usd_per_hour"} if usd else set())
-        kind, needed = info.data["kind"], _NEEDS[info.data["kind"]]
-        if needed not in given:
-            raise ValueError(f"or another term is missing: a contract of kind {kind} needs {needed}")
-        if wrong := given - {needed, *_MAY.get(kind, ())}:
-            raise ValueError(f"and {needed}: a contract of kind {kind} knows no {min(wrong)}")
+    def _has_its_terms(cls, kind: str, info: ValidationInfo) -> str:
+        """Comes after the terms, so that they are known."""
+        if not {*_TERMS, "valid_from", "valid_to"} <= info.data.keys():  # one of them is wrong by itself, and reported
+            return kind
+        needs = (_NEEDS[kind], *_BOUNDS.get(kind, ()))
+        if missing := [name for name in needs if info.data[name] is None]:
+            raise ValueError(f"{kind} needs {missing[0]}")
+        if wrong := [name for name in _TERMS if info.data[name] is not None and name not in (*needs, *_MAY.get(kind, ()))]:
+            raise ValueError(f"{kind} knows no {wrong[0]}")
         if kind != "mark_up" and (info.data["percent"] or 0) > _ALL:
-            raise ValueError(f"and percent: more than {_ALL} percent off would be a negative price")
-        if missing := [name for name in _BOUNDS.get(kind, ()) if not info.data.get(name)]:
-            raise ValueError(f"and {needed}: a contract of kind {kind} needs {missing[0]}")
-        return usd
+            raise ValueError(f"{kind} with more than {_ALL} percent off would be a negative price")
+        return kind
 
 
 class Alias(Dated):

@@ -106,7 +106,7 @@ def compare(case: Case, cost: Decimal | None, reason: str | None) -> str:
     if parts == 1:
         assert cost == expected.quantize(NANO, ROUND_HALF_EVEN), (provider.id, model.id, moment, usage, context)
     else:  # each part is rounded by itself
-        assert abs(cost - expected) <= (parts + 2) * NANO / 2, (provider.id, model.id, moment, usage, context, cost, expected)
+        assert abs(cost - expected) <= parts * NANO / 2, (provider.id, model.id, moment, usage, context, cost, expected)
     return "priced"
 
 
