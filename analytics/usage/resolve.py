@@ -9,20 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from analytics import fingerprint, tags
 from analytics.masks import among, any_known, known, microseconds, true, where
 from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE, SPLITS
 from analytics.usage import joins, sums
+from analytics.usage.links import NOT_COUNTED, links_of
 from analytics.usage.merge import merge
 from analytics.usage.sums import Sums, Told
 from analytics.usage.told import comparable, says_usage
 from analytics.usage.tree import Tree
 from analytics.usage.twins import twins
 from analytics.usage.whose import flowing, held
-
-LINK = ("record_key", "call_id", "counts", "reason", "remainder_tokens", "agent", "role")
 
 _BY_RESPONSE, _BY_REQUEST, _BY_RECORD = np.uint64(1), np.uint64(4), np.uint64(2)
 _OF_CALL = (
@@ -33,17 +31,6 @@ _OF_CALL = (
 )  # fmt: skip
 """What is asked of the records of a call, whose kind comes with them."""
 _TOOLS = ("tool", "sandbox")
-_NOT_COUNTED = ("partial", "free")
-_WHY_NOT = {"partial": "a part that its runtime does not vouch for", "free": "nobody bills it"}
-_VERDICTS = {
-    sums.SUM: "a sum over calls that count",
-    sums.WAITS: "waits: no call below it yet",
-    sums.ONLY: "the only report of its usage",
-    sums.LESS_NESTED: "what no call below it reports",
-    sums.LIFETIME: "a total over the life of its agent",
-}
-
-
 PricedTools = Callable[[pl.Series], np.ndarray]
 """Names of tools -> which of them have a price."""
 
@@ -110,7 +97,7 @@ def resolve(records: pl.DataFrame, priced_tools: PricedTools, counted: pl.Series
 def _told_apart(nodes: pl.DataFrame, tree: Tree, said: np.ndarray, priced_tools: PricedTools) -> tuple[np.ndarray, np.ndarray]:
     """Which nodes are calls, and which say usage without being one."""
     role, kind, is_span = nodes["usage_role"], nodes["kind"], among(nodes["signal"], ("span",))
-    counts, has_role = ~among(role, _NOT_COUNTED), known(role)
+    counts, has_role = ~among(role, NOT_COUNTED), known(role)
     own = counts & (~has_role | among(role, ("echo",)))
     model = among(kind, MODEL_KINDS) & own & (said | (is_span & ~true(nodes["failed"])))
     presumed = among(kind, ("other",)) & said & ~has_role & any_known(nodes, ("model_requested", "model_served"))
@@ -191,9 +178,9 @@ def _resolved(nodes: pl.DataFrame, tree: Tree, told: Told, label: np.ndarray, ve
     call_ids = _call_ids(nodes, label, told.call >= 0)
     merged = tags.gathered(merge(held(members, nodes)))
     calls = merged.hstack([call_ids[merged["call"].to_numpy()]])
-    listed = (told.call >= 0) | told.is_sum | among(nodes["usage_role"], _NOT_COUNTED)
+    listed = (told.call >= 0) | told.is_sum | among(nodes["usage_role"], NOT_COUNTED)
     return Resolved(
-        _links(nodes, listed, calls, call_ids, verdicts, inside & (told.call >= 0)),
+        links_of(nodes, listed, calls, call_ids, verdicts, inside & (told.call >= 0)),
         calls[[name for name in calls.columns if name not in ("call", "depth", "in_tokens", "out_tokens")]],
         nodes["trace_id"].filter(pl.Series(verdicts.verdict == sums.WAITS, dtype=pl.Boolean)).unique(),
     )
@@ -248,72 +235,3 @@ def _of_group(nodes: pl.DataFrame, label: np.ndarray, identity: np.ndarray) -> t
     anchor = group["anchor"].to_numpy()
     own = fingerprint.combine(np.full(len(label), _BY_RECORD), anchor)
     return np.where(group["of"].to_numpy() == 2, own, group["best"].to_numpy()), anchor
-
-
-def _links(
-    nodes: pl.DataFrame, listed: np.ndarray, calls: pl.DataFrame, call_ids: pl.Series, verdicts: Sums, inside: np.ndarray
-) -> pl.DataFrame:
-    rows = np.flatnonzero(listed)
-    keys, ids = nodes["record_key"].to_numpy()[rows], call_ids.to_numpy()[rows]
-    call = _rows_of(calls["call_id"].to_numpy(), ids)
-    counts = np.append(calls["primary"].to_numpy(), np.uint64(0))[call] == keys
-    counts[call == calls.height] = False
-    spoken = among(nodes["usage_role"], _NOT_COUNTED) | inside | np.array(verdicts.verdict, bool)
-    odd = np.flatnonzero(~counts | spoken[rows])
-    reason = np.full(len(rows), "counts", object)
-    if len(odd):
-        reason[odd] = _reasons(nodes, rows[odd], calls, call[odd], counts[odd], verdicts, inside)
-    remainder = pl.Series("remainder_tokens", verdicts.remainder[rows], pl.Int64)
-    return pl.DataFrame(
-        [
-            pl.Series("record_key", keys),
-            pl.Series("call_id", ids),
-            pl.Series("counts", counts),
-            pl.Series("reason", pa.array(reason, pa.string())),
-            where(verdicts.remainder[rows] > 0, remainder),
-            *nodes[["agent", "role"]][rows].get_columns(),
-        ]
-    )
-
-
-def _reasons(
-    nodes: pl.DataFrame, rows: np.ndarray, calls: pl.DataFrame, call: np.ndarray, counts: np.ndarray, verdicts: Sums, inside: np.ndarray
-) -> list[str]:
-    """Why these rows count, or why not; `call` is the place of the call of each, their number for none."""
-    words = [_VERDICTS.get(word) for word in verdicts.verdict[rows]]
-    first = {name: calls[name].extend_constant(None, 1)[call].alias(f"first_{name}") for name in ("response_id", "request_id")}
-    asked = nodes[["response_id", "request_id", "usage_role", "signal"]][rows].with_columns(
-        *first.values(), verdict=pl.Series(words, dtype=pl.String), inside=pl.Series(inside[rows]), counts=pl.Series(counts)
-    )
-    return asked.select(_REASON.alias("reason"))["reason"].to_list()
-
-
-def _rows_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Row of each wanted key; the number of keys where there is none."""
-    if not len(keys):
-        return np.zeros(len(wanted), np.int64)
-    order = np.argsort(keys)
-    rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
-    return np.where(keys[rows] == wanted, rows, len(keys))
-
-
-_REASON = (
-    pl.when(pl.col("verdict").is_not_null())
-    .then("verdict")
-    .when("inside")
-    .then(pl.lit("its usage is in the sum around it"))
-    .when(pl.col("usage_role").is_in(_NOT_COUNTED))
-    .then(pl.col("usage_role").replace_strict(_WHY_NOT, default=None))
-    .when("counts")
-    .then(pl.lit("counts"))
-    .when(pl.col("response_id") == pl.col("first_response_id"))
-    .then(pl.lit("same response id"))
-    .when(pl.col("request_id") == pl.col("first_request_id"))
-    .then(pl.lit("same request id"))
-    .when(pl.col("usage_role") == "echo")
-    .then(pl.lit("a later report of the same call"))
-    .when(pl.col("signal") == "log")
-    .then(pl.lit("the log record of the same call"))
-    .otherwise(pl.lit("the same call, seen by another instrumentation"))
-)
-"""Why a record counts, or why not."""
