@@ -11,10 +11,10 @@ import polars as pl
 import pyarrow as pa
 
 from analytics import evidence, usage
-from analytics.globs import pattern
 from analytics.history import NO_LONGER, History
 from analytics.ledger import Ledger
 from analytics.lineage import Family, Lineage
+from analytics.masks import among
 from analytics.model import BUCKETS, MODEL_KINDS
 from analytics.names import Names
 from analytics.owners import Owners
@@ -110,7 +110,7 @@ class Account:
         nodes = nodes.update(retagged.select("record_key", "tags"), on="record_key", include_nulls=True)
         links = self._history.links_of(nodes["record_key"])
         counted = links.filter("counts", pl.col("reason") != "counts")["record_key"]
-        resolved = usage.resolve(nodes, _priced_tools(rules.prices), counted, none)
+        resolved = usage.resolve(nodes, rules.prices.prices_tools, counted, none)
         calls, processes = resolved.calls, set(records.filter(signal="point")["process"].fill_null(""))
         if processes:
             points = retagged.filter(pl.col("measure").is_not_null())
@@ -152,7 +152,7 @@ class Account:
         nodes = pl.concat([steps, held]) if held.height else steps
         before = self._history.links_of(nodes["record_key"])
         counted = before.filter("counts", pl.col("reason") != "counts")["record_key"]
-        resolved = usage.resolve(nodes, _priced_tools(rules.prices), counted, due)
+        resolved = usage.resolve(nodes, rules.prices.prices_tools, counted, due)
         notes = [lambda: self._waiting.note(nodes["trace_id"].drop_nulls().unique(), resolved.waiting, points["process"], now)]
         notes.append(lambda: self._lineage.note(family))
         processes = processes | self._waiting.contradicted(steps["process"] if children is None else _processes(steps, children))
@@ -254,16 +254,11 @@ def _processes(steps: pl.DataFrame, children: pl.DataFrame) -> pl.Series:
 def _attributed(merged: pl.DataFrame, owners: Owners, family: Family) -> pl.DataFrame:
     """Merged calls with when they happened and whose they are."""
     of_parents = family.frame(merged.filter(pl.col("loop").is_null())["run_parent"]) if family.loops else None
-    return owners.attribute(merged.lazy().with_columns(happened_at=usage.happened_at()), of_parents).collect()
+    return owners.attribute(merged.with_columns(usage.happened_at().alias("happened_at")), of_parents)
 
 
 def _charges(owned: pl.DataFrame, prices: PriceBook) -> pl.DataFrame:
     """Attributed calls -> what each should be charged. Tools are charged only when they have a price."""
-    charges = usage.charge_columns(priced(owned, prices).lazy())
-    return charges.filter(pl.col("call_kind").is_in(MODEL_KINDS) | (pl.col("priced") > 0)).collect()
-
-
-def _priced_tools(book: PriceBook) -> pl.Expr:
-    """Whether a record's tool has a price of its own; like models, tools are priced whatever their case."""
-    globs = book.table["tool"].drop_nulls().unique().str.to_lowercase()
-    return pl.col("tool").str.to_lowercase().str.contains(pattern(globs)).fill_null(False)
+    charges = usage.charge_columns(priced(owned, prices))
+    is_charged = among(charges["call_kind"], MODEL_KINDS) | (charges["priced"].to_numpy() > 0)
+    return charges if is_charged.all() else charges.filter(is_charged)

@@ -54,9 +54,6 @@ class Spent(NamedTuple):
     def usd(self) -> Decimal:
         return Decimal(self.nano_usd).scaleb(-9)
 
-    def plus(self, other: "Spent") -> "Spent":
-        return Spent(self[0] + other[0], self[1] + other[1], self[2] + other[2])
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -80,7 +77,11 @@ class Limit:
 
     def has_reached(self, percent: int, spent: Spent) -> bool:
         """Whether spend is at a threshold."""
-        return 100 * self.used(spent) >= self.amount * percent
+        return self.used(spent) >= self.least(percent)
+
+    def least(self, percent: int) -> int:
+        """What must be used to be at a threshold."""
+        return -(-self.amount * percent // 100)
 
 
 def nano(usd: Decimal) -> int:
@@ -112,12 +113,27 @@ def counted(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
     return charges.filter(*matches).with_columns(scope=scope, window=_window(policy), tokens=TOKENS, missing_calls=missing)
 
 
-def totals(policy: "Policy", charges: pl.DataFrame) -> Iterator[tuple[str, str, str, Spent, datetime]]:
-    """(tenant, scope, window) with the sum of these charges there, and the earliest of them."""
+Total = tuple[str, str, str, int, int, int, datetime]
+"""tenant, scope, window; nano US dollars, tokens and calls without known cost of some charges there, and when the earliest happened."""
+
+
+def totals(policy: "Policy", charges: pl.DataFrame) -> list[Total]:
+    """The sums of these charges by where they count."""
     here = counted(policy, charges).group_by("tenant", "scope", "window")
-    sums = here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens").sum(), pl.col("missing_calls").sum(), pl.col("happened_at").min())
-    for tenant, scope, window, usd, tokens, missing, earliest in sums.iter_rows():
-        yield tenant, scope, window, Spent(usd, tokens, missing), earliest
+    return here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens", "missing_calls").sum(), pl.col("happened_at").min()).rows()
+
+
+def added(limit: Limit, spent: dict[tuple[str, str, str], Spent], more: Sequence[Total]) -> Iterator[Total]:
+    """Adds sums to what is spent already; of them those that come out at the lowest threshold or above."""
+    least, each, in_usd = limit.least(limit.percents[0]), limit.assumed_each, limit.in_usd
+    for total in more:
+        place, nano_usd, tokens, missing = total[:3], *total[3:6]
+        if place in spent:
+            before = spent[place]
+            nano_usd, tokens, missing = before[0] + nano_usd, before[1] + tokens, before[2] + missing
+        spent[place] = Spent(nano_usd, tokens, missing)
+        if (nano_usd + each * missing if in_usd else tokens) >= least:
+            yield total
 
 
 def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossing]:
@@ -156,7 +172,7 @@ def bounds(policy: "Policy", window: str) -> tuple[datetime, datetime] | None:
 
 def _crossing(policy: "Policy", limit: Limit, threshold: "Threshold", calls: pl.DataFrame) -> Crossing | None:
     known = pl.col("nano_usd" if limit.in_usd else "tokens")
-    least = -(-limit.amount * threshold.percent // 100)
+    least = limit.least(threshold.percent)
     reached = calls.filter(known + pl.col("missing_calls") * limit.assumed_each >= least).head(1)
     if reached.is_empty():
         return None

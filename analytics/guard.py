@@ -93,16 +93,14 @@ class Guard:
         """Adds charges to the totals; the places that want a look now."""
         if charges.is_empty():
             return set()
-        places = {place for place, _ in self._incidents}
-        found = set()
+        found, known = set(), {(at.policy, at.tenant, at.scope, at.window) for at, _ in self._incidents}
         for name, policy in self._policies.items():
-            limit, spent = self._limits[name], self._spent[name]
-            lowest = limit.percents[0]
-            for tenant, scope, window, more, earliest in budgets.totals(policy, charges):
-                key = (tenant, scope, window)
-                spent[key] = now = spent[key].plus(more) if key in spent else more
+            more, spent = budgets.totals(policy, charges), self._spent[name]
+            reached = {total[:3]: total for total in budgets.added(self._limits[name], spent, more)}
+            reached |= {total[:3]: total for total in more if known and (name, *total[:3]) in known}
+            for (tenant, scope, window), total in reached.items():
                 place = Place(tenant, name, scope, window)
-                if (limit.has_reached(lowest, now) or place in places) and self._is_open_question(place, now, earliest):
+                if self._is_open_question(place, spent[tenant, scope, window], total[-1]):
                     found.add(place)
         return found
 

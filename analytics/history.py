@@ -96,7 +96,7 @@ class History:
         found, commits = self._names.lookup(names.wanted)
         if not found.any():
             return self._nothing.get("queries/concerning", pl.DataFrame())
-        calls = steps.filter(may_be_call())
+        calls = steps.filter(may_be_call(steps))
         wanted = calls.select(
             "response_id", "request_id", "in_tokens", "out_tokens", said=has_usage(), of_process=pl.col("process").fill_null("")
         )

@@ -122,7 +122,8 @@ class Ledger:
             names, marks = ", ".join(f'"{name}"' for name in rows.columns), ", ".join("?" * rows.width)
             cursor.execute(f"insert into {table} ({names}) values ({marks})", rows.row(0))
             return
-        with _registered(cursor, {"batch": rows}):
+        said = rows[[name for name in rows.columns if rows[name].null_count() < rows.height]]  # a column costs, even one of nulls
+        with _registered(cursor, {"batch": said}):
             cursor.execute(f"insert into {table} by name select * from batch")
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:

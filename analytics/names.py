@@ -7,11 +7,13 @@ import polars as pl
 
 from analytics import fingerprint
 from analytics.index import Index
-from analytics.model import MODEL_KINDS
-from analytics.usage.told import has_usage
+from analytics.masks import among
+from analytics.model import BUCKETS, MODEL_KINDS
+from analytics.usage.told import says_usage
 
 _RESPONSE, _REQUEST, _TOTALS, _SILENT, _TELLING, _SOURCE = (np.uint64(number) for number in range(11, 17))
 _MINUTE = 60_000_000
+_READ = ["response_key", "request_key", "process", "to_us", "source", "in_tokens", "out_tokens", *BUCKETS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,14 @@ class Sources:
 
 def names_of(records: pl.DataFrame, sources: Sources) -> Names:
     """The names of the call records among these `prepared` ones."""
-    calls = records.filter(may_be_call())
-    if calls.is_empty():
+    is_call = may_be_call(records)
+    if not is_call.any():
         return Names(np.empty(0, np.uint64), np.empty(0, np.uint64))
+    calls = records[_READ][np.flatnonzero(is_call)]
     ids = [_ids(calls[column], kind) for column, kind in (("response_key", _RESPONSE), ("request_key", _REQUEST))]
     process = fingerprint.of_text(calls["process"].to_arrow())
     minute = calls["to_us"].to_numpy() // _MINUTE
-    said = calls.select(has_usage()).to_series().to_numpy()
+    said = says_usage(calls)
     several = sources.several(process, calls["source"].to_numpy())
     totals = (process, calls["in_tokens"].to_numpy(), calls["out_tokens"].to_numpy())
     kept = [*ids, _at(_TOTALS, said, minute // 10, *totals), _at(_SILENT, ~said, minute, process), _at(_TELLING, said, minute, process)]
@@ -67,10 +70,10 @@ def names_of(records: pl.DataFrame, sources: Sources) -> Names:
     return Names(np.unique(np.concatenate(kept)), np.unique(np.concatenate(wanted)))
 
 
-def may_be_call() -> pl.Expr:
+def may_be_call(records: pl.DataFrame) -> np.ndarray:
     """Model calls, log records of them, and spans that may be presumed to be one."""
-    is_model = pl.col("kind").is_in(MODEL_KINDS) & ((pl.col("signal") == "span") | has_usage())
-    return is_model | ((pl.col("kind") == "other") & has_usage())
+    kind, said = records["kind"], says_usage(records)
+    return (among(kind, MODEL_KINDS) & (among(records["signal"], ("span",)) | said)) | (among(kind, ("other",)) & said)
 
 
 def _ids(values: pl.Series, kind: np.uint64) -> np.ndarray:

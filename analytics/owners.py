@@ -12,6 +12,7 @@ import polars as pl
 
 from analytics import tags
 from analytics.globs import pattern
+from analytics.masks import coalesced, known, nothing, where
 
 if TYPE_CHECKING:
     from analytics.config import Loop, OwnerRule
@@ -64,7 +65,7 @@ class Owners:
             steps[-1].append(name)
         return [[one for name in names for one in self._decided(name, "registry", name != "user")] for names in steps]
 
-    def attribute(self, calls: pl.LazyFrame, of_parents: pl.DataFrame | None = None) -> pl.LazyFrame:
+    def attribute(self, calls: pl.DataFrame, of_parents: pl.DataFrame | None = None) -> pl.DataFrame:
         """Adds cost_center, environment, owner_rule and loop_rule; fills and overrides the rest of FIELDS.
 
         `of_parents` (run_parent | of_loop) are the loops of runs that started others: they pay for what no other loop is named for.
@@ -73,7 +74,7 @@ class Owners:
         if not self.rules and of_parents is None:
             return self._registered(calls)
         unsaid = (pl.lit(None, pl.String).alias(name) for name in _UNSAID)
-        said = calls.with_columns(*unsaid, *([tags.decoded(self.asked).alias("asked")] if self.asked else ()))
+        said = calls.lazy().with_columns(*unsaid, *([tags.decoded(self.asked).alias("asked")] if self.asked else ()))
         if of_parents is not None:
             said = said.join(of_parents.lazy(), on="run_parent", how="left", maintain_order="left")
         said = said.with_columns(self._decided("loop", "parent run", of_parents is not None))
@@ -81,19 +82,22 @@ class Owners:
         said = said.join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
         for step in self._steps:
             said = said.with_columns(step)
-        return said.drop(_BESIDE, strict=False)
+        return said.drop(_BESIDE, strict=False).collect()
 
-    def _registered(self, calls: pl.LazyFrame) -> pl.LazyFrame:
-        """What `attribute` comes to without rules and parents, in two joins: the ordinary way of every commit."""
-        said = calls.join(self._registry.lazy(), on="loop", how="left", maintain_order="left")
-        said = said.join(self.roles.lazy(), on=["loop", "agent"], how="left", maintain_order="left")
-        by_registry = pl.when(pl.col("of_team").is_not_null()).then(pl.lit("registry"))
-        return said.with_columns(
-            owner_rule=pl.when(pl.col("team").is_not_null()).then(pl.lit("telemetry")).otherwise(by_registry),
-            loop_rule=pl.when(pl.col("loop").is_not_null()).then(pl.lit("telemetry")),
-            team=pl.coalesce("team", "of_team"),
-            role=pl.coalesce("role", "of_role"),
-        ).drop("of_team", "of_role")
+    def _registered(self, calls: pl.DataFrame) -> pl.DataFrame:
+        """What `attribute` comes to without rules and parents: the ordinary way of every commit."""
+        is_named, said = calls["loop"].null_count() < calls.height, calls
+        for table, on in ((self._registry, ["loop"]), (self.roles, ["loop", "agent"])):
+            if is_named and table.height:
+                said = said.join(table, on=on, how="left", maintain_order="left")
+            else:
+                said = said.hstack([nothing(calls["loop"]).alias(name) for name in table.columns if name not in on])
+        by_registry = where(known(said["of_team"]), _always("owner_rule", "registry", said.height))
+        by_telemetry = where(known(said["team"]), _always("owner_rule", "telemetry", said.height))
+        by_loop = where(known(said["loop"]), _always("loop_rule", "telemetry", said.height))
+        better = {name: coalesced(said[name], said[f"of_{name}"]) for name in ("team", "role")}
+        columns = [better.get(one.name, one) for one in said.get_columns() if one.name not in ("of_team", "of_role")]
+        return pl.DataFrame([*columns, coalesced(by_telemetry, by_registry), by_loop])
 
     def claimed(self, records: pl.LazyFrame) -> pl.LazyFrame:
         """The loop of each record by its own words and the rules, whoever started its run."""
@@ -122,6 +126,10 @@ class Owners:
         value = [said if holds is None else pl.when(holds).then(said) for holds, said, _ in answers]
         why = [pl.when(said.is_not_null() if holds is None else holds).then(pl.lit(who)) for holds, said, who in answers]
         return [pl.coalesce(value).alias(name), *([pl.coalesce(why).alias(_WHY[name])] if name in _WHY else ())]
+
+
+def _always(name: str, word: str, count: int) -> pl.Series:
+    return pl.Series(name, [word]).new_from_index(0, count)
 
 
 def _matches(rule: "OwnerRule") -> pl.Expr:

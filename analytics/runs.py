@@ -104,7 +104,7 @@ class Runs:
     def _facts(self, records: pl.DataFrame) -> pl.DataFrame:
         looked_at = dict.fromkeys(("tenant", "run", "ended_at", "loop", "agent", "role", "team", "user", *self._owners.columns))
         facts = records.select(*looked_at, *([usage.happened_at().alias("happened_at")] if self._owners.rules else ()))
-        return self._owners.attribute(facts.lazy()).collect()
+        return self._owners.attribute(facts)
 
     def _merge(self, run: Run) -> None:
         held = self._running.setdefault((run.tenant, run.run), run)

@@ -41,10 +41,12 @@ def read(bodies: Sequence[bytes], signal: Signal, clock: Clock, redaction: Redac
     """Decodes, translates and redacts. Raises ValueError when a body is not an OTLP request of that signal."""
     frames = wire.decode(bodies, signal)
     valid = _valid(frames)
-    body = frames.records["body"].to_numpy()
     evidence, told_secrets = evidence_of(frames, valid, redaction)
-    records = redaction.names(_canonical(frames, clock), told_secrets).filter(valid)
-    return Arrivals(records, evidence, np.bincount(body[~valid], minlength=frames.bodies))
+    records = redaction.names(_canonical(frames, clock), told_secrets)
+    if valid.all():
+        return Arrivals(records, evidence, np.zeros(frames.bodies, np.int64))
+    body = frames.records["body"].to_numpy()
+    return Arrivals(records.filter(valid), evidence, np.bincount(body[~valid], minlength=frames.bodies))
 
 
 def _valid(frames: Frames) -> np.ndarray:
@@ -62,35 +64,42 @@ def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
     said = translate(frames)
     if (event := said.drop_in_place("event_id")).count():
         key = np.where(event.is_not_null(), fingerprint.combine(_EVENT, fingerprint.of_text(event.to_arrow())), key)
-    ends = pl.col("ended_at")
-    skewed = (pl.coalesce(ends, "started_at") > clock.latest()).fill_null(True)
+    own = _own_columns(frames)
+    own[-1], skewed = _ended(*own[-2:], clock)
+    count = frames.records.num_rows
     beside = [
         pl.Series("record_key", key),
         pl.Series("content_hash", content),
-        pl.Series("attribute_count", np.bincount(frames.attributes.owner, minlength=frames.records.num_rows)),
+        pl.Series("attribute_count", np.bincount(frames.attributes.owner, minlength=count), pl.Int32),
         pl.Series("body", frames.records["body"]),
-        pl.Series("resource", frames.records["resource"]),
+        pl.Series("resource", frames.records["resource"].to_numpy().astype(np.int32)),
+        pl.Series("signal", pa.repeat(SIGNALS[frames.signal], count)),
+        pl.Series("tags", pa.nulls(count, pa.string()), pl.String),
+        skewed,
         *_point_columns(frames),
     ]
-    own = _own_columns(frames)
-    return (
-        named(said, own[0])
-        .hstack([*own, *beside])
-        .lazy()
-        .with_columns(
-            signal=pl.lit(SIGNALS[frames.signal]),
-            tags=pl.lit(None, pl.String),
-            clock_skewed=skewed,
-            ended_at=pl.when(skewed).then(pl.lit(clock.now())).otherwise(ends),
-        )
-        .cast({name: RECORD[name] for name in RECORD if name not in ("tenant", "ordinal")})
-        .collect()
-    )
+    return _typed(named(said, own[0]).hstack([*own, *beside]))
+
+
+def _ended(started: pl.Series, ended: pl.Series, clock: Clock) -> tuple[pl.Series, pl.Series]:
+    """When records ended; and where that is when they came, because they say no time or one that is still to be."""
+    moment = ended.zip_with(ended.is_not_null(), started) if ended.null_count() else ended
+    told = (moment <= clock.latest()).fill_null(False)
+    now = pl.Series([clock.now()], dtype=ended.dtype).new_from_index(0, len(ended))
+    return ended if told.all() else ended.zip_with(told, now), (~told).alias("clock_skewed")
+
+
+def _typed(records: pl.DataFrame) -> pl.DataFrame:
+    """The same columns with the types of RECORD."""
+    other = {name: RECORD[name] for name, type_ in records.schema.items() if name in RECORD and type_ != RECORD[name]}
+    return records.cast(other) if other else records
 
 
 def named(said: pl.DataFrame, traces: pl.Series) -> pl.DataFrame:
     """What dialects read, with a run for everything that has a trace."""
-    return said.with_columns(run=pl.coalesce("run", traces.alias("trace_id").bin.encode("hex")))
+    if said["run"].null_count() and traces.null_count() < len(traces):
+        return said.with_columns(run=pl.coalesce("run", traces.alias("trace_id").bin.encode("hex")))
+    return said
 
 
 def _own_columns(frames: Frames) -> list[pl.Series]:
@@ -106,7 +115,7 @@ def _own_columns(frames: Frames) -> list[pl.Series]:
     else:
         ids = {"trace_id": rows["trace_id"], "span_id": rows["span_id"], "parent_span_id": _id(rows["parent_span_id"], 8)}
         started, ended, failed = rows["start_time_unix_nano"], rows["end_time_unix_nano"], pc.equal(rows["status_code"], 2)
-    columns = {**ids, "started_at": _time(started), "ended_at": _time(ended), "failed": failed}
+    columns = {**ids, "failed": failed, "started_at": _time(started), "ended_at": _time(ended)}
     return [pl.Series(name, column) for name, column in columns.items()]
 
 
@@ -114,8 +123,8 @@ def _point_columns(frames: Frames) -> list[pl.Series]:
     """Of metric points their series, whole amount and temporality; null for other records."""
     rows, count = frames.records, frames.records.num_rows
     if frames.signal != "metrics":
-        types = {"series_key": pl.UInt64(), "amount": pl.Int64(), "is_cumulative": pl.Boolean()}
-        return [pl.repeat(None, count, dtype=type_, eager=True).alias(name) for name, type_ in types.items()]
+        types = {"series_key": pa.uint64(), "amount": pa.int64(), "is_cumulative": pa.bool_()}
+        return [pl.Series(name, pa.nulls(count, type_)) for name, type_ in types.items()]
     number = pc.coalesce(rows["as_int"].cast(pa.float64(), safe=False), rows["as_double"], rows["sum"])
     amount = pl.Series("amount", number).round().cast(pl.Int64, strict=False)
     is_cumulative = pl.Series("is_cumulative", rows["temporality"]) == _CUMULATIVE

@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 from bookkeeping import frame
 
 from analytics.usage import Resolved, resolve
-from analytics.usage.resolve import prepared
+from analytics.usage.resolve import PricedTools, prepared
 from analytics.usage.told import input_tokens, output_tokens
 
-NO_TOOL = pl.lit(False)
+
+def no_tool(names: pl.Series) -> np.ndarray:
+    """No tool has a price."""
+    return np.zeros(len(names), bool)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Counted:
         return self.resolved.links.join(self.records.select("record_key", "name"), on="record_key")
 
 
-def count(*records: dict[str, Any], over: bool = True, tools: pl.Expr = NO_TOOL, counted: tuple[str, ...] = ()) -> Counted:
+def count(*records: dict[str, Any], over: bool = True, tools: PricedTools = no_tool, counted: tuple[str, ...] = ()) -> Counted:
     """Resolves records. `over`: their traces wait for nothing more; `counted`: names of sums that counted before."""
     arrived = frame(*records)
     before = arrived.filter(pl.col("name").is_in(counted))["record_key"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from analytics.globs import pattern
 from analytics.model import BUCKETS, MONEY
 from analytics.prices.catalogue import SOURCE, Catalogue
 from analytics.prices.contracts import contract_sets
@@ -47,6 +48,7 @@ class PriceBook:
             rows.vstack(rows.clear(1)) for rows in (table.select(_PRICES), table.select(_FEES))
         )  # the last: no set
         self._has_contracts = (table["basis"] == "contract").any()
+        self._tools = table["tool"].drop_nulls().unique(maintain_order=True).str.to_lowercase().to_list()
         self._has_teams = table["teams"].null_count() < table.height
 
     @classmethod
@@ -88,6 +90,12 @@ class PriceBook:
         listed = self._costs(named, fits.filter(set_basis="list")) if self._has_contracts else used
         priced = used.with_columns(list_usd=listed["cost_usd"], price_book=pl.lit(self.version)).select(*_ADDED)
         return final_word(calls.with_columns(priced), self._reported) if self._reported else calls.with_columns(priced)
+
+    def prices_tools(self, names: pl.Series) -> np.ndarray:
+        """Which of these tools have a price of their own; like models, tools are priced whatever their case."""
+        if not self._tools or names.null_count() == len(names):
+            return np.zeros(len(names), bool)
+        return names.str.to_lowercase().str.contains(pattern(self._tools)).fill_null(False).to_numpy()
 
     def _epochs(self, happened_at: pl.Series) -> pl.Series:
         """Which meaning of moving names holds for each call."""

@@ -6,10 +6,12 @@ so that the order of arrival cannot matter.
 
 from collections.abc import Collection
 
+import numpy as np
 import polars as pl
 
+from analytics.masks import among, any_known, known, whole
 from analytics.model import BUCKETS, MODEL_KINDS, SPLITS, TIME
-from analytics.usage.told import has_usage
+from analytics.usage.told import WRITES, says_usage
 
 MEASURES = (*BUCKETS, *SPLITS, "web_searches", "list_usd", "contracted_usd", "cost_usd", "reported_usd", "quantity")
 COUNTERS = (
@@ -30,28 +32,25 @@ def happened_at() -> pl.Expr:
     return pl.coalesce("ended_at", "started_at").cast(TIME)
 
 
-def charge_columns(priced: pl.LazyFrame) -> pl.LazyFrame:
+def charge_columns(priced: pl.DataFrame) -> pl.DataFrame:
     """Merged, owned and priced calls -> the dimension, counter and measure columns of a charge."""
-    is_model = pl.col("kind").is_in(MODEL_KINDS)
-    known, cost = has_usage() | ~is_model, pl.col("cost_usd").is_not_null()
+    is_model, has_cost = among(priced["kind"], MODEL_KINDS), known(priced["cost_usd"])
+    has_usage = says_usage(priced)
+    is_told = has_usage | ~is_model
     counters = {
-        "calls": pl.lit(True),
-        "unknown_calls": ~known,
-        "unpriced_calls": known & ~cost,
-        "priced": cost,
-        "usage_known": known & is_model,
-        "cache_read_known": pl.col("cache_read_tokens").is_not_null(),
-        "cache_write_known": pl.any_horizontal(pl.col(b).is_not_null() for b in BUCKETS if b.startswith("cache_write")),
-        "reasoning_known": pl.col("reasoning_tokens").is_not_null(),
-        "reported": pl.col("reported_usd").is_not_null(),
+        "calls": np.ones(priced.height, np.int8),
+        "unknown_calls": ~is_told,
+        "unpriced_calls": is_told & ~has_cost,
+        "priced": has_cost,
+        "usage_known": is_told & is_model,
+        "cache_read_known": known(priced["cache_read_tokens"]),
+        "cache_write_known": any_known(priced, WRITES),
+        "reasoning_known": known(priced["reasoning_tokens"]),
+        "reported": known(priced["reported_usd"]),
     }
-    return priced.select(
-        "call_id",
-        pl.col("kind").cast(pl.String).alias("call_kind"),
-        *(pl.col(name) for name in DIMENSIONS if name != "call_kind"),
-        *(expression.cast(pl.Int8).alias(name) for name, expression in counters.items()),
-        *(pl.col(name) for name in MEASURES),
-    )
+    dimensions = [priced["kind"].alias("call_kind") if name == "call_kind" else priced[name] for name in DIMENSIONS]
+    counts = [pl.Series(name, values.astype(np.int8)) for name, values in counters.items()]
+    return pl.DataFrame([priced["call_id"], *dimensions, *counts, *(priced[name] for name in MEASURES)])
 
 
 def versions(desired: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
@@ -62,7 +61,7 @@ def versions(desired: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     """
     columns = (*DIMENSIONS, *COUNTERS, *MEASURES)
     if current.is_empty():
-        return _opened(desired.with_columns(last=pl.lit(0)))
+        return _opened(desired.hstack([pl.Series("last", np.zeros(desired.height, np.int32))]))
     last, current = current.select("call_id", last="version"), current.filter(pl.col("sign") == 1)
     pairs = desired.join(current.select("call_id", *columns), on="call_id", suffix="_was")
     same = pairs.filter(_unchanged(columns))
@@ -93,9 +92,12 @@ def _unchanged(columns: Collection[str]) -> pl.Expr:
 
 
 def _opened(desired: pl.DataFrame) -> pl.DataFrame:
-    version = (pl.col("last").fill_null(0) + 1).cast(pl.Int32)
-    chain = {"version": version, "sign": pl.lit(1, pl.Int8), "kind": pl.lit("usage"), "reason": pl.lit("counted")}
-    return desired.lazy().with_columns(**chain).select(*_CHAIN, *DIMENSIONS, *COUNTERS, *MEASURES).collect()
+    version = pl.Series("version", whole(desired["last"]) + 1, pl.Int32)
+    always = [pl.Series(name, [value], type_).new_from_index(0, desired.height) for name, value, type_ in _OPENED]
+    return pl.DataFrame([desired["call_id"], version, *always, *(desired[name] for name in (*DIMENSIONS, *COUNTERS, *MEASURES))])
+
+
+_OPENED = (("sign", 1, pl.Int8), ("kind", "usage", pl.String), ("reason", "counted", pl.String))
 
 
 def _reversed(superseded: pl.DataFrame) -> pl.DataFrame:

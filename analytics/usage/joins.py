@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from analytics.masks import among, known
 from analytics.usage.tree import Tree
 
 _SLACK = timedelta(seconds=5)
@@ -34,7 +35,9 @@ def components(count: int, pairs: Iterable[Pairs]) -> np.ndarray:
 
 def same_id(nodes: pl.DataFrame, is_call: np.ndarray, column: str) -> Pairs:
     """Calls with the same provider id that overlap in time, wherever they were seen."""
-    rows = np.flatnonzero(is_call & nodes[column].is_not_null().to_numpy())
+    rows = np.flatnonzero(is_call & known(nodes[column]))
+    if len(rows) < 2:
+        return _NONE
     rows = rows[nodes[column].gather(rows).is_duplicated().to_numpy()]
     if not len(rows):
         return _NONE
@@ -69,14 +72,14 @@ def nested(nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, has_usage: np.n
     is_outer = np.zeros(len(is_call), bool)
     if tree.is_flat:
         return [], is_outer
-    boundary = nodes["kind"].is_in(BOUNDARIES).to_numpy()
+    boundary = among(nodes["kind"], BOUNDARIES)
     outer_of = tree.nearest(is_call | boundary)
     requests = is_call & ~boundary
     inside = requests & np.append(requests, False)[outer_of] & (outer_of != np.arange(len(is_call)))
     inner, outer = np.flatnonzero(inside), outer_of[inside]
     if not len(inner):
         return [], is_outer
-    is_log = (nodes["signal"] == "log").to_numpy()[inner]
+    is_log = among(nodes["signal"], ("log",))[inner]
     agreeing = _agree(nodes, inner, outer, has_usage)
     spans = ~is_log
     told = np.bincount(outer[spans & has_usage[inner]], minlength=len(is_call))
@@ -108,7 +111,7 @@ def _agree(nodes: pl.DataFrame, inner: np.ndarray, outer: np.ndarray, has_usage:
 
 def echoes(nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, has_usage: np.ndarray) -> Pairs:
     """A record that reports the result of a call belongs to the last call without usage before it, of the same parent and scope."""
-    is_echo = is_call & (nodes["usage_role"] == "echo").fill_null(False).to_numpy()
+    is_echo = is_call & among(nodes["usage_role"], ("echo",))
     if not is_echo.any():
         return _NONE
     pairs, open_calls = [], is_call & ~is_echo & ~has_usage

@@ -19,7 +19,7 @@ def merge(members: pl.DataFrame) -> pl.DataFrame:
     `members` are the nodes of each call with `call` and `depth`.
     """
     alone = members.filter(pl.col("call").is_unique()) if members["call"].n_unique() < members.height else members
-    one_row = alone.with_columns(primary="record_key")
+    one_row = alone.hstack([alone["record_key"].alias("primary")])
     if alone.height == members.height:
         return one_row
     several = members.join(alone, on="call", how="anti")

@@ -12,7 +12,7 @@ import polars as pl
 
 from analytics import fingerprint
 from analytics.model import BUCKETS
-from analytics.usage.resolve import LINK
+from analytics.usage.links import LINK
 from analytics.usage.told import input_tokens, output_tokens
 from analytics.usage.tree import Tree
 from analytics.usage.whose import flowing, held

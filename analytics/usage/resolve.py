@@ -4,41 +4,35 @@ Order: told apart by kind, joined by ids and nesting and as twins, then the sums
 the trees whose sums have no calls of their own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from analytics import fingerprint, tags
+from analytics.masks import among, any_known, known, microseconds, true, where
 from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE, SPLITS
 from analytics.usage import joins, sums
+from analytics.usage.links import NOT_COUNTED, links_of
 from analytics.usage.merge import merge
 from analytics.usage.sums import Sums, Told
-from analytics.usage.told import comparable_output, has_usage, input_tokens
+from analytics.usage.told import comparable, says_usage
 from analytics.usage.tree import Tree
 from analytics.usage.twins import twins
 from analytics.usage.whose import flowing, held
 
-LINK = ("record_key", "call_id", "counts", "reason", "remainder_tokens", "agent", "role")
-
 _BY_RESPONSE, _BY_REQUEST, _BY_RECORD = np.uint64(1), np.uint64(4), np.uint64(2)
 _OF_CALL = (
     "record_key", "signal", "content_hash", "attribute_count", "trace_id", "started_at", "ended_at", *FLOWING,
-    *(f"{name}_else" for name in OF_RESOURCE), "provider", "model_requested", "model_served", "response_id", "request_id", "process",
+    *(f"{name}_else" for name in OF_RESOURCE), "provider", "model_served", "response_id", "request_id", "process",
     "tool", "mcp_server", "runtime", "service", "dialect", *BUCKETS, *SPLITS, "usage_settled", "reasoning_apart", "reported_usd",
     "reporter", "conditions", "web_searches", "tags", "in_tokens", "out_tokens",
 )  # fmt: skip
 """What is asked of the records of a call, whose kind comes with them."""
 _TOOLS = ("tool", "sandbox")
-_NOT_COUNTED = ("partial", "free")
-_WHY_NOT = {"partial": "a part that its runtime does not vouch for", "free": "nobody bills it"}
-_VERDICTS = {
-    sums.SUM: "a sum over calls that count",
-    sums.WAITS: "waits: no call below it yet",
-    sums.ONLY: "the only report of its usage",
-    sums.LESS_NESTED: "what no call below it reports",
-    sums.LIFETIME: "a total over the life of its agent",
-}
+PricedTools = Callable[[pl.Series], np.ndarray]
+"""Names of tools -> which of them have a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +49,23 @@ class Resolved:
 
 def prepared(records: pl.DataFrame) -> pl.DataFrame:
     """Records with the columns that the rules look at: totals, times, and fingerprints of ids and of who wrote them."""
-    start, end = pl.coalesce("started_at", "ended_at"), pl.coalesce("ended_at", "started_at")
-    keys = {"response_key": _text(records["response_id"]), "request_key": _text(records["request_id"]), "source": _sources(records)}
-    return records.with_columns(
-        in_tokens=input_tokens(),
-        out_tokens=comparable_output(),
-        from_us=start.to_physical().fill_null(0),
-        to_us=end.to_physical().fill_null(0),
-        **{name: pl.Series(values, dtype=pl.UInt64) for name, values in keys.items()},
-    )
+    started, ended = records["started_at"], records["ended_at"]
+    input_tokens, output_tokens = comparable(records)
+    numbers = {
+        "in_tokens": input_tokens,
+        "out_tokens": output_tokens,
+        "from_us": microseconds(started, ended),
+        "to_us": microseconds(ended, started),
+        "response_key": _text(records["response_id"]),
+        "request_key": _text(records["request_id"]),
+        "source": _sources(records),
+    }
+    return records.hstack([pl.Series(name, values) for name, values in numbers.items()])
 
 
 def _sources(records: pl.DataFrame) -> np.ndarray:
     """Who wrote each record: the signal, the instrumentation scope and, for log records, the event."""
-    names = records.select(pl.when(pl.col("signal") == "log").then("name")).to_series()
+    names = where(among(records["signal"], ("log",)), records["name"])
     return fingerprint.combine(*map(_text, (records["signal"], records["runtime"], names)))
 
 
@@ -77,59 +74,57 @@ def _text(values: pl.Series) -> np.ndarray:
     return fingerprint.of_text(values.to_arrow()) if values.null_count() < len(values) else np.zeros(len(values), np.uint64)
 
 
-def resolve(records: pl.DataFrame, priced_tools: pl.Expr, counted: pl.Series, settled: pl.Series) -> Resolved:
+def resolve(records: pl.DataFrame, priced_tools: PricedTools, counted: pl.Series, settled: pl.Series) -> Resolved:
     """Resolves `prepared` spans and log records; every record that may concern one of them must be among them.
 
-    `counted` are keys of sums that counted before, `settled` traces whose sums need not wait for more.
+    `priced_tools` says which tools have a price, `counted` are keys of sums that counted before, `settled` traces whose sums need not wait
+    for more.
     """
     tree = Tree.of(records)
-    reporter = pl.when(pl.col("reported_usd").is_not_null()).then("service")
-    nodes = flowing(records.with_columns(reporter=reporter), tree)
-    said = nodes.select(has_usage()).to_series().to_numpy()
+    nodes = flowing(records, tree)
+    nodes = nodes.hstack([where(known(nodes["reported_usd"]), nodes["service"]).alias("reporter")])
+    said = says_usage(nodes)
     is_call, is_sum = _told_apart(nodes, tree, said, priced_tools)
     pairs, is_outer = joins.nested(nodes, tree, is_call, said)
     is_call, is_sum = is_call & ~is_outer, is_sum | is_outer
     label = _joined(nodes, tree, is_call, said, pairs)
-    told = _told(nodes, tree, is_call, is_sum, said, label, _may_count(nodes, counted, settled))
-    verdicts = sums.settle(told, _suspects(told, nodes["signal"] == "span"))
+    may_count = _may_count(nodes, counted, settled) if is_sum.any() else np.zeros(tree.count, bool)
+    told = _told(nodes, tree, is_call, is_sum, said, label, may_count)
+    verdicts = sums.settle(told, _suspects(told, among(nodes["signal"], ("span",))))
     return _resolved(nodes, tree, told, label, verdicts)
 
 
-def _told_apart(nodes: pl.DataFrame, tree: Tree, said: np.ndarray, priced_tools: pl.Expr) -> tuple[np.ndarray, np.ndarray]:
+def _told_apart(nodes: pl.DataFrame, tree: Tree, said: np.ndarray, priced_tools: PricedTools) -> tuple[np.ndarray, np.ndarray]:
     """Which nodes are calls, and which say usage without being one."""
-    role, is_span = pl.col("usage_role"), pl.col("signal") == "span"
-    counts = ~role.is_in(_NOT_COUNTED).fill_null(False)
-    own = counts & (role.is_null() | (role == "echo"))
-    has_model = pl.coalesce("model_requested", "model_served").is_not_null()
-    masks = nodes.select(
-        model=pl.col("kind").is_in(MODEL_KINDS) & own & (pl.lit(pl.Series(said)) | (is_span & ~pl.col("failed").fill_null(False))),
-        presumed=(pl.col("kind") == "other") & pl.lit(pl.Series(said)) & has_model & role.is_null(),
-        tool=pl.col("kind").is_in(_TOOLS) & priced_tools & (is_span | pl.col("tool_call_id").is_not_null()),
-        may_sum=is_span & counts,
-    )
-    model, presumed, tool, may_sum = (masks[name].to_numpy() for name in masks.columns)
+    role, kind, is_span = nodes["usage_role"], nodes["kind"], among(nodes["signal"], ("span",))
+    counts, has_role = ~among(role, NOT_COUNTED), known(role)
+    own = counts & (~has_role | among(role, ("echo",)))
+    model = among(kind, MODEL_KINDS) & own & (said | (is_span & ~true(nodes["failed"])))
+    presumed = among(kind, ("other",)) & said & ~has_role & any_known(nodes, ("model_requested", "model_served"))
+    is_tool = among(kind, _TOOLS)
+    tool = is_tool & priced_tools(nodes["tool"]) & (is_span | known(nodes["tool_call_id"])) if is_tool.any() else is_tool
     if presumed.any():
         above_calls = np.zeros(tree.count + 1, bool)
         above_calls[tree.nearest(presumed)[(model & said) | presumed]] = True
         presumed = presumed & ~above_calls[:-1]
     is_call = model | tool | presumed
-    return is_call, said & ~is_call & may_sum
+    return is_call, said & ~is_call & is_span & counts
 
 
 def _joined(nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, said: np.ndarray, nested: list[joins.Pairs]) -> np.ndarray:
     pairs = [*nested, *(joins.same_id(nodes, is_call, name) for name in ("response_id", "request_id"))]
-    pairs += joins.tools(nodes, tree, is_call & nodes["kind"].is_in(_TOOLS).to_numpy())
+    pairs += joins.tools(nodes, tree, is_call & among(nodes["kind"], _TOOLS))
     pairs.append(joins.echoes(nodes, tree, is_call, said))
     label = joins.components(tree.count, [pair for pair in pairs if len(pair[0])])
     found = twins(nodes, label, is_call, said, nodes["source"].to_numpy())
     return label if not len(found[0]) else joins.components(tree.count, [*pairs, found])
 
 
-def _suspects(told: Told, is_span: pl.Series) -> np.ndarray:
+def _suspects(told: Told, is_span: np.ndarray) -> np.ndarray:
     """Calls with usage that lie above other calls."""
     suspects = np.zeros(told.tree.count + 1, bool)
     if not told.tree.is_flat:
-        calls = (told.call >= 0) & told.has_usage & is_span.to_numpy()
+        calls = (told.call >= 0) & told.has_usage & is_span
         above = told.tree.nearest(calls)
         other = calls & (np.append(told.call, -1)[above] != told.call)
         suspects[above[other]] = True
@@ -153,50 +148,57 @@ def _told(
     nodes: pl.DataFrame, tree: Tree, is_call: np.ndarray, is_sum: np.ndarray, said: np.ndarray, label: np.ndarray, may_count: np.ndarray
 ) -> Told:
     """Calls and sums with the tokens of whole calls: a silent record of a call that another one tells about is not silent."""
-    finest = nodes.select(finest=pl.sum_horizontal(pl.col(name).is_not_null() for name in BUCKETS)).to_series().to_numpy()
-    tokens = nodes.select("in_tokens", "out_tokens").to_numpy()
+    tokens = np.column_stack([nodes[name].to_numpy() for name in ("in_tokens", "out_tokens")])
     speaks = label.copy()
     if (label != np.arange(tree.count)).any():
+        finest = np.sum([known(nodes[name]) for name in BUCKETS], axis=0)
         order = np.lexsort((np.arange(tree.count), finest))  # the last write of a call is its finest record
         speaker = np.arange(tree.count)
         speaker[label[order]] = order
         speaks = speaker[label]
     return Told(
-        tree=tree, call=np.where(is_call, label, -1), is_sum=is_sum, is_agent=(nodes["kind"] == "agent").to_numpy(),
-        is_boundary=nodes["kind"].is_in(joins.BOUNDARIES).to_numpy(), is_presumed=is_call & (nodes["kind"] == "other").to_numpy(),
+        tree=tree, call=np.where(is_call, label, -1), is_sum=is_sum, is_agent=among(nodes["kind"], ("agent",)),
+        is_boundary=among(nodes["kind"], joins.BOUNDARIES), is_presumed=is_call & among(nodes["kind"], ("other",)),
         has_usage=said[speaks], tokens=tokens[speaks], roles=nodes["usage_role"].to_list() if is_sum.any() else [],
-        may_count=may_count, buckets=nodes.select(BUCKETS),
+        may_count=may_count, buckets=nodes[list(BUCKETS)],
     )  # fmt: skip
 
 
 def _resolved(nodes: pl.DataFrame, tree: Tree, told: Told, label: np.ndarray, verdicts: Sums) -> Resolved:
-    counting = np.isin(verdicts.verdict, (sums.ONLY, sums.LESS_NESTED))
+    counting = np.isin(verdicts.verdict, (sums.ONLY, sums.LESS_NESTED)) if told.is_sum.any() else np.zeros(tree.count, bool)
     no_calls = np.isin(np.arange(tree.count), list(verdicts.no_calls)) if verdicts.no_calls else np.zeros(tree.count, bool)
     inside = np.isin(told.call, list(verdicts.inside)) if verdicts.inside else np.zeros(tree.count, bool)
     is_member = ((told.call >= 0) & ~no_calls & ~inside) | counting
-    kind = pl.when(pl.Series(counting) | (pl.col("kind") == "other")).then(pl.lit("model")).otherwise("kind")
-    wanted = nodes.select(*_OF_CALL, *tags.columns_of(nodes), kind=kind).with_columns(
-        _model(nodes, tree), call=pl.Series(label), depth=pl.Series(tree.depth)
-    )
+    columns = [nodes[name] for name in (*_OF_CALL, *tags.columns_of(nodes))]
+    columns += [_kind(nodes["kind"], counting), _model(nodes, tree), pl.Series("call", label), pl.Series("depth", tree.depth)]
+    wanted = pl.DataFrame(columns)
     members = wanted.filter(is_member) if not is_member.all() else wanted
     if verdicts.less:
         members = _less(members, nodes, verdicts)
     call_ids = _call_ids(nodes, label, told.call >= 0)
     merged = tags.gathered(merge(held(members, nodes)))
-    calls = merged.with_columns(call_id=call_ids.gather(merged["call"]))
-    listed = (told.call >= 0) | told.is_sum | nodes["usage_role"].is_in(_NOT_COUNTED).fill_null(False).to_numpy()
+    calls = merged.hstack([call_ids[merged["call"].to_numpy()]])
+    listed = (told.call >= 0) | told.is_sum | among(nodes["usage_role"], NOT_COUNTED)
     return Resolved(
-        _links(nodes, listed, calls, call_ids, verdicts, inside & (told.call >= 0)),
-        calls.drop("call", "depth", "in_tokens", "out_tokens"),
-        nodes["trace_id"].filter(pl.Series(verdicts.verdict == sums.WAITS)).unique(),
+        links_of(nodes, listed, calls, call_ids, verdicts, inside & (told.call >= 0)),
+        calls[[name for name in calls.columns if name not in ("call", "depth", "in_tokens", "out_tokens")]],
+        nodes["trace_id"].filter(pl.Series(verdicts.verdict == sums.WAITS, dtype=pl.Boolean)).unique(),
     )
+
+
+def _kind(kinds: pl.Series, counting: np.ndarray) -> pl.Series:
+    """A sum that counts, and what is presumed to be a call, count as a model's."""
+    is_model = counting | among(kinds, ("other",))
+    return kinds.zip_with(pl.Series(~is_model), pl.Series("kind", ["model"]).new_from_index(0, len(kinds))) if is_model.any() else kinds
 
 
 def _model(nodes: pl.DataFrame, tree: Tree) -> pl.Series:
     """The requested model; a record that names none at all is of the model that the nearest span above it asks for."""
     own = nodes["model_requested"]
+    if tree.is_flat or not own.null_count():
+        return own
     nameless = nodes["model_served"].is_null() & own.is_null() & nodes["in_tokens"].cast(pl.Boolean)
-    if tree.is_flat or not nameless.any():
+    if not nameless.any():
         return own
     return pl.select(pl.when(nameless).then(tree.inherited(own)).otherwise(own).alias("model_requested")).to_series()
 
@@ -233,46 +235,3 @@ def _of_group(nodes: pl.DataFrame, label: np.ndarray, identity: np.ndarray) -> t
     anchor = group["anchor"].to_numpy()
     own = fingerprint.combine(np.full(len(label), _BY_RECORD), anchor)
     return np.where(group["of"].to_numpy() == 2, own, group["best"].to_numpy()), anchor
-
-
-def _links(
-    nodes: pl.DataFrame, listed: np.ndarray, calls: pl.DataFrame, call_ids: pl.Series, verdicts: Sums, inside: np.ndarray
-) -> pl.DataFrame:
-    remainder = pl.when(pl.Series(verdicts.remainder) > 0).then(pl.Series(verdicts.remainder))
-    verdict = pl.Series([_VERDICTS.get(word) for word in verdicts.verdict] if verdicts.verdict.any() else [None], dtype=pl.String)
-    rows = nodes.select(
-        "record_key", "agent", "role", "response_id", "request_id", "usage_role", "kind", "signal",
-        remainder_tokens=remainder, verdict=verdict if len(verdict) == nodes.height else pl.lit(None, pl.String),
-        inside=pl.Series(inside),
-    )  # fmt: skip
-    rows = rows.hstack([call_ids]).filter(listed)
-    primary = calls.select("call_id", "primary", first_response="response_id", first_request="request_id")
-    linked = (
-        rows.lazy()
-        .join(primary.lazy(), on="call_id", how="left", maintain_order="left")
-        .with_columns(counts=(pl.col("record_key") == pl.col("primary")).fill_null(False))
-    )
-    return linked.with_columns(reason=_reason()).select(LINK).collect()
-
-
-def _reason() -> pl.Expr:
-    """Why a record counts, or why not."""
-    return (
-        pl.when(pl.col("verdict").is_not_null())
-        .then("verdict")
-        .when("inside")
-        .then(pl.lit("its usage is in the sum around it"))
-        .when(pl.col("usage_role").is_in(_NOT_COUNTED))
-        .then(pl.col("usage_role").replace_strict(_WHY_NOT, default=None))
-        .when("counts")
-        .then(pl.lit("counts"))
-        .when(pl.col("response_id") == pl.col("first_response"))
-        .then(pl.lit("same response id"))
-        .when(pl.col("request_id") == pl.col("first_request"))
-        .then(pl.lit("same request id"))
-        .when(pl.col("usage_role") == "echo")
-        .then(pl.lit("a later report of the same call"))
-        .when(pl.col("signal") == "log")
-        .then(pl.lit("the log record of the same call"))
-        .otherwise(pl.lit("the same call, seen by another instrumentation"))
-    )

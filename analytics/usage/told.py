@@ -1,7 +1,9 @@
 """What a record says of usage, and which of its revisions holds."""
 
+import numpy as np
 import polars as pl
 
+from analytics.masks import any_known, true, whole
 from analytics.model import BUCKETS
 
 INPUT = BUCKETS[:5]
@@ -14,6 +16,11 @@ def has_usage() -> pl.Expr:
     return pl.any_horizontal(pl.col(bucket).is_not_null() for bucket in BUCKETS)
 
 
+def says_usage(records: pl.DataFrame) -> np.ndarray:
+    """The same as a mask over all rows."""
+    return any_known(records, BUCKETS)
+
+
 def input_tokens() -> pl.Expr:
     """All input, cached included; 0 where nothing is said."""
     return pl.sum_horizontal(pl.col(bucket).fill_null(0) for bucket in INPUT)
@@ -24,9 +31,14 @@ def output_tokens() -> pl.Expr:
     return pl.sum_horizontal(pl.col(bucket).fill_null(0) for bucket in OUTPUT)
 
 
-def comparable_output() -> pl.Expr:
-    """The output as every record of a call says it: some runtimes leave reasoning out of all but one of them."""
-    return pl.when("reasoning_apart").then(pl.col("output_text_tokens").fill_null(0)).otherwise(output_tokens())
+def comparable(records: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Input and output as every record of a call says them: some runtimes leave reasoning out of the output of all but one of them."""
+    output = np.where(true(records["reasoning_apart"]), whole(records["output_text_tokens"]), _sum(records, OUTPUT))
+    return _sum(records, INPUT), output
+
+
+def _sum(records: pl.DataFrame, buckets: tuple[str, ...]) -> np.ndarray:
+    return np.sum([whole(records[name]) for name in buckets], axis=0, dtype=np.int64)
 
 
 def standing() -> list[pl.Expr]:

@@ -26,7 +26,7 @@ class Tree:
         parents = nodes["parent_span_id"]
         if is_log.any():
             parents = nodes.select(pl.when(is_log).then("span_id").otherwise("parent_span_id")).to_series()
-        return cls(len(keys), _opened(_rows_of(keys, _span_keys(nodes["trace_id"], parents))))
+        return cls(len(keys), _opened(rows_of(keys, _span_keys(nodes["trace_id"], parents))))
 
     @cached_property
     def is_flat(self) -> bool:
@@ -93,7 +93,7 @@ def _span_keys(traces: pl.Series, spans: pl.Series) -> np.ndarray:
     return np.where(spans.is_not_null().to_numpy(), keys, np.uint64(0))
 
 
-def _rows_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def rows_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Row of each wanted key; the number of keys where there is none."""
     if not len(keys):
         return np.empty(0, np.int64)

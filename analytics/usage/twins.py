@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from analytics.masks import among
 from analytics.usage.joins import Pairs
 
 _SLACK = 5_000
@@ -83,7 +84,7 @@ def twins(nodes: pl.DataFrame, label: np.ndarray, is_call: np.ndarray, has_usage
 
 def _of_several_sources(nodes: pl.DataFrame, is_call: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """Rows of calls in processes that more than one source reports."""
-    rows = np.flatnonzero(is_call & nodes["kind"].is_in(_TOKENS).to_numpy())
+    rows = np.flatnonzero(is_call & among(nodes["kind"], _TOKENS))
     if len(rows) < 2 or (sources[rows] == sources[rows[0]]).all():
         return rows[:0]
     seen = pl.DataFrame({"row": rows, "process": nodes["process"].gather(rows), "source": sources[rows]})

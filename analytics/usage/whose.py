@@ -1,8 +1,11 @@
 """Whose a record is: by its own words, else by the nearest span above, else by its trace if that knows one answer, else by its resource."""
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from analytics import tags
+from analytics.masks import coalesced, where, whole
 from analytics.model import FLOWING, OF_RESOURCE
 from analytics.usage.tree import Tree
 
@@ -10,30 +13,42 @@ _OF_TRACE = ("team", "user", "session", "loop", "run", "run_parent")
 """What the rest of a trace may say for a record: an agent or a role of somebody else is none of its own."""
 
 
+_ELSE = {f"{name}_else" for name in OF_RESOURCE}
+
+
 def flowing(nodes: pl.DataFrame, tree: Tree) -> pl.DataFrame:
     """The nodes with what they or spans above them say in the FLOWING columns, and what is left to say for them in NAME_else; their tags
     likewise, spread out."""
-    last = [pl.col(name).alias(f"{name}_else") for name in OF_RESOURCE]
-    said = tags.spread(nodes).with_columns(*last).with_columns(_own(name) for name in FLOWING)
-    return said if tree.is_flat else said.with_columns(tree.inherited(said[name]) for name in (*FLOWING, *tags.columns_of(said)))
+    said = tags.spread(nodes)
+    said = said.hstack([said[name].alias(f"{name}_else") for name in OF_RESOURCE])
+    for series in _own(said):
+        said.replace_column(said.get_column_index(series.name), series if tree.is_flat else tree.inherited(series))
+    for name in () if tree.is_flat else tags.columns_of(said):
+        said.replace_column(said.get_column_index(name), tree.inherited(said[name]))
+    return said
+
+
+def _own(said: pl.DataFrame) -> Iterator[pl.Series]:
+    """What the records themselves say, not their resources; and a run that is only its trace names nobody."""
+    of_resource = whole(said["of_resource"])
+    for name in FLOWING:
+        own = said[name]
+        if name in OF_RESOURCE and of_resource.any():
+            own = where((of_resource & (1 << OF_RESOURCE.index(name))) == 0, own)
+        if name == "run" and own.null_count() < len(own):
+            own = where(said.select(_IS_NO_TRACE).to_series().to_numpy(), own)
+        yield own
+
+
+_IS_NO_TRACE = pl.col("run").ne_missing(pl.col("trace_id").bin.encode("hex"))
 
 
 def held(some: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
     """Some of the nodes that `flowing` gave, with everything that holds for them. A run nobody names is their trace, else their session."""
     some = _of_trace(some, nodes)
-    filled = some.with_columns(pl.coalesce(name, f"{name}_else").alias(name) for name in OF_RESOURCE)
-    return filled.with_columns(run=pl.coalesce("run", "session")).drop(f"{name}_else" for name in OF_RESOURCE)
-
-
-def _own(name: str) -> pl.Expr:
-    """What the record itself says, not its resource; and a run that is only its trace names nobody."""
-    own = pl.col(name)
-    if name in OF_RESOURCE:
-        bit = 1 << OF_RESOURCE.index(name)
-        own = pl.when((pl.col("of_resource").fill_null(0) & bit) == 0).then(own)
-    if name == "run":
-        own = pl.when(pl.col("run").ne_missing(pl.col("trace_id").bin.encode("hex"))).then(own)
-    return own.alias(name)
+    filled = {name: coalesced(some[name], some[f"{name}_else"]) for name in OF_RESOURCE}
+    filled["run"] = coalesced(filled["run"], filled["session"])
+    return pl.DataFrame([filled.get(one.name, one) for one in some.get_columns() if one.name not in _ELSE])
 
 
 def _of_trace(some: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:

@@ -11,10 +11,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics.model import OF_RESOURCE, USAGE_ROLES
-from ingest.dialects.buckets import settle
+from analytics.model import OF_RESOURCE
+from ingest.dialects.buckets import settled
 from ingest.dialects.dialect import COMMON, Coded, Dialect, choose, coded, read, word_kinds
-from ingest.dialects.everywhere import CONDITIONS, REFINE
+from ingest.dialects.everywhere import EVERYWHERE
 from ingest.wire import Frames
 
 ORDER = (
@@ -48,6 +48,14 @@ ORDER = (
 
 DIALECTS: tuple[Dialect, ...] = tuple(import_module(f"{__name__}.{name}").DIALECT for name in ORDER)
 
+_DECLARED = pl.DataFrame(
+    {
+        "dialect": [dialect.name for dialect in DIALECTS],
+        "input_includes_cache": [dialect.input_includes_cache for dialect in DIALECTS],
+        "reasoning_apart": [not dialect.output_includes_reasoning for dialect in DIALECTS],
+    }
+)
+"""What dialects say of all their records, in their order."""
 _RESOURCE_ONLY = (Dialect(name="resource"),)
 _EVENT_NAME = Dialect(name="event", fields={"word": ("event.name",)})
 _NAME = r"^[A-Za-z][A-Za-z0-9_.]*$"
@@ -68,19 +76,20 @@ def translate(frames: Frames) -> pl.DataFrame:
     beside = {
         "name": names,
         "kind": _kind(frames.signal, word_kinds(said["word"], names, chosen, DIALECTS)),
-        "dialect": _column(pa.array([dialect.name for dialect in DIALECTS]), chosen),
-        "input_includes_cache": pl.Series([dialect.input_includes_cache for dialect in DIALECTS], dtype=pl.Boolean)[chosen],
-        "reasoning_apart": pl.Series([not dialect.output_includes_reasoning for dialect in DIALECTS])[chosen],
-        "usage_role": pl.repeat(None, len(chosen), dtype=pl.String, eager=True),
         "runtime": _column(frames.scopes["name"], frames.records["scope"].to_numpy()),
         "traced": _traced(frames),
+        "usage_role": _nothing(len(chosen)),
     }
-    known = said.hstack([series.alias(column) for column, series in beside.items()])
-    for place in np.unique(chosen):
-        known = _refined(known, DIALECTS[place])
-    whose = *_of_resource(frames, resources), *_measure(frames.signal, names, said, chosen)
-    known = known.with_columns(**REFINE, conditions=CONDITIONS).with_columns(whose)
-    return settle(known.lazy().with_columns(run=pl.coalesce("run", "execution"))).collect()
+    known = said.hstack([*_DECLARED[chosen].get_columns(), *(series.alias(column) for column, series in beside.items())])
+    present = np.unique(chosen).tolist()
+    for place in present:
+        dialect = DIALECTS[place]
+        for step in dialect.refinements if len(present) == 1 else dialect.refinements_among_others:
+            known = known.with_columns(step)
+    known = known.with_columns(EVERYWHERE)
+    for series in (*_of_resource(known, resources, frames.records["resource"].to_numpy()), _measure(frames.signal, names, said, chosen)):
+        known = known.with_columns(series)
+    return settled(known)
 
 
 def _names(frames: Frames, keys: Coded) -> pl.Series:
@@ -96,6 +105,10 @@ def _names(frames: Frames, keys: Coded) -> pl.Series:
 
 def _column(values: pa.Array | pa.ChunkedArray, rows: np.ndarray) -> pl.Series:
     return pl.Series(values.take(pa.array(rows)), dtype=pl.String)
+
+
+def _nothing(count: int) -> pl.Series:
+    return pl.Series(pa.nulls(count, pa.string()), dtype=pl.String)
 
 
 def _kind(signal: str, said: pl.Series) -> pl.Series:
@@ -116,19 +129,24 @@ def _resources(frames: Frames) -> pl.DataFrame:
     return read(frames.resources, keys, np.zeros(_resource_count(frames), np.int64), _RESOURCE_ONLY)
 
 
-def _of_resource(frames: Frames, resources: pl.DataFrame) -> list[pl.Expr]:
-    """What the record itself does not say, its resource may; `of_resource` notes which."""
-    known = [name for name in COMMON if resources[name].null_count() < resources.height]
-    rows = frames.records["resource"].to_numpy()
-    of_record = {name: resources[name][rows] for name in known}
-    bits = [
-        pl.when(pl.col(name).is_null() & of_record[name].is_not_null()).then(1 << bit).otherwise(0)
-        for bit, name in enumerate(OF_RESOURCE)
-        if name in known
-    ]
-    filled = [pl.coalesce(pl.col(name), of_record[name]).alias(name) for name in known if name != "process"]
-    process = pl.coalesce(pl.lit(None, pl.String), *(of_record[name] for name in ("process", "service") if name in known))
-    return [*filled, process.alias("process"), pl.sum_horizontal(0, *bits).cast(pl.Int8).alias("of_resource")]
+def _of_resource(known: pl.DataFrame, resources: pl.DataFrame, rows: np.ndarray) -> list[pl.Series]:
+    """What the record itself does not say, its resource may; `of_resource` notes which. `rows`: of each record's resource."""
+    of_record = {name: resources[name][rows] for name in COMMON if resources[name].null_count() < resources.height}
+    bits = np.zeros(known.height, np.int8)
+    for bit, name in enumerate(OF_RESOURCE):
+        if name in of_record:
+            bits |= (known[name].is_null() & of_record[name].is_not_null()).to_numpy().astype(np.int8) << bit
+    filled = [_else(known[name], other) for name, other in of_record.items() if name != "process"]
+    host = [of_record[name] for name in ("process", "service") if name in of_record] or [_nothing(known.height)]
+    process = host[0] if len(host) == 1 else _else(*host)
+    return [*filled, process.alias("process"), pl.Series("of_resource", bits)]
+
+
+def _else(own: pl.Series, other: pl.Series) -> pl.Series:
+    """Where the one says nothing, the other."""
+    return (
+        own if not own.null_count() else other.alias(own.name) if own.null_count() == len(own) else own.zip_with(own.is_not_null(), other)
+    )
 
 
 def _resource_count(frames: Frames) -> int:
@@ -137,22 +155,9 @@ def _resource_count(frames: Frames) -> int:
     return int(max(rows.max(initial=-1), owners.max(initial=-1))) + 1
 
 
-def _measure(signal: str, names: pl.Series, said: pl.DataFrame, chosen: np.ndarray) -> list[pl.Expr]:
+def _measure(signal: str, names: pl.Series, said: pl.DataFrame, chosen: np.ndarray) -> pl.Series:
     """Which tokens a metric point counts; null for every other record."""
     if signal != "metrics":
-        return [pl.lit(None, pl.String).alias("measure")]
+        return _nothing(len(chosen)).alias("measure")
     asked = zip(chosen.tolist(), names.to_list(), said["token_type"].to_list(), strict=True)
-    measures = [DIALECTS[place].all_metrics.get(name, {}).get(word) for place, name, word in asked]
-    return [pl.Series("measure", measures, pl.String)]
-
-
-def _refined(known: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
-    is_ours = pl.col("dialect") == dialect.name
-    refined = known.with_columns(
-        pl.when(is_ours).then(better).otherwise(pl.col(column)).alias(column) for column, better in dialect.all_refine.items()
-    )
-    roles = {kind: role for kind, role in dialect.usage_roles.items() if role in USAGE_ROLES}
-    if not roles:
-        return refined
-    role = pl.coalesce("usage_role", pl.col("kind").replace_strict(roles, default=None, return_dtype=pl.String))
-    return refined.with_columns(pl.when(is_ours).then(role).otherwise("usage_role").alias("usage_role"))
+    return pl.Series("measure", [DIALECTS[place].all_metrics.get(name, {}).get(word) for place, name, word in asked], pl.String)

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics.model import MONEY
+from analytics.model import KINDS, MONEY, USAGE_ROLES
 from ingest.wire import Attributes, Frames
 
 TEXT = (
@@ -118,6 +118,26 @@ class Dialect:
     def all_refine(self) -> dict[str, pl.Expr]:
         return {**(self.base.all_refine if self.base else {}), **self.refine}
 
+    @cached_property
+    def refinements(self) -> list[list[pl.Expr]]:
+        """The steps in which this dialect's own records are refined, for a frame of nothing else."""
+        better = [expression.alias(column) for column, expression in self.all_refine.items()]
+        role = pl.coalesce("usage_role", pl.col("kind").replace_strict(self._roles, default=None, return_dtype=pl.String))
+        return [step for step in (better, [role] if self._roles else []) if step]
+
+    @cached_property
+    def refinements_among_others(self) -> list[list[pl.Expr]]:
+        """The same for a frame in which there are other dialects' records too."""
+        is_ours = pl.col("dialect") == self.name
+        return [
+            [pl.when(is_ours).then(one).otherwise(pl.col(name := one.meta.output_name())).alias(name) for one in step]
+            for step in self.refinements
+        ]
+
+    @property
+    def _roles(self) -> dict[str, str]:
+        return {kind: role for kind, role in self.usage_roles.items() if role in USAGE_ROLES}
+
 
 Coded = tuple[list[str], np.ndarray]
 """Distinct words, and the place of each row's word among them."""
@@ -170,11 +190,13 @@ def read(attributes: Attributes, coded_keys: Coded, chosen: np.ndarray, dialects
     is_text = column[rows] < len(TEXT)
     worth = 2 * rank_of[dialect[rows], codes[rows]] + np.where(is_text, _unlike_text(attributes.rows)[rows], 0)
     rows = rows[np.argsort(worth.astype(np.int16), kind="stable")][::-1]
-    position = np.full(len(names) * count, -1)
-    position[column[rows] * count + attributes.owner[rows]] = rows
-    return pl.DataFrame(
-        {name: _taken(attributes.rows, places, name) for name, places in zip(names, position.reshape(len(names), count), strict=True)}
-    )
+    said, place = np.unique(column[rows], return_inverse=True)
+    position = np.full(len(said) * count, -1)
+    position[place * count + attributes.owner[rows]] = rows
+    table = _NOTHING[np.zeros(count, np.uint32)]
+    for number, places in zip(said.tolist(), position.reshape(len(said), count), strict=True):
+        table.replace_column(number, _taken(attributes.rows, places, names[number]))
+    return table
 
 
 _LAST = 1000  # behind any rank
@@ -188,12 +210,21 @@ def _unlike_text(rows: pa.StructArray) -> np.ndarray:
 
 def word_kinds(words: pl.Series, names: pl.Series, chosen: np.ndarray, dialects: Sequence[Dialect]) -> pl.Series:
     """The runtime's words for kinds, else the names of records -> kinds; null where neither says one. Some quote their words."""
-    spoken = pl.col("word").str.to_lowercase().str.strip_chars('"')
-    asked = pl.DataFrame({"place": chosen, "word": words, "name": names}).with_columns(word=pl.coalesce(spoken, "@" + pl.col("name")))
-    entries = [(place, word, kind) for place in np.unique(chosen).tolist() for word, kind in dialects[place].all_kinds.items()]
-    known = pl.DataFrame(entries, {"place": pl.Int64, "word": pl.String, "kind": pl.String}, orient="row")
-    found = asked.join(known, on=("place", "word"), how="left", maintain_order="left")["kind"]
-    return pl.select(pl.when(words.is_not_null()).then(found.fill_null("other")).otherwise(found).alias("kind")).to_series()
+    spoken, by_word = coded(words.to_arrow().cast(pa.string()))
+    silent = words.is_null().to_numpy()
+    called, by_name = coded(names.to_arrow().cast(pa.string())) if silent.any() else ([], np.zeros(len(chosen), np.int64))
+    kind = np.full(len(chosen), -1)
+    for place in np.unique(chosen):
+        known, ours = dialects[place].all_kinds, chosen == place
+        of_words = np.array([_KIND_OF[known.get(word.lower().strip('"'), "other")] for word in spoken], np.int64)
+        of_names = np.array([_KIND_OF.get(known.get(f"@{name}"), -1) for name in called], np.int64)
+        kind[ours] = of_words[by_word[ours]]
+        kind[ours & silent] = of_names[by_name[ours & silent]]
+    return pl.Series("kind", _KIND_NAMES.take(pa.array(kind, mask=kind < 0)))
+
+
+_KIND_NAMES = pa.array(KINDS)
+_KIND_OF = {kind: number for number, kind in enumerate(KINDS)}
 
 
 def _lookup(keys: list[str], names: Sequence[str], dialects: Sequence[Dialect], present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,12 +237,10 @@ def _lookup(keys: list[str], names: Sequence[str], dialects: Sequence[Dialect], 
     return column_of, rank_of
 
 
-def _taken(rows: pa.StructArray, places: np.ndarray, name: str) -> pa.Array | pl.Series:
+def _taken(rows: pa.StructArray, places: np.ndarray, name: str) -> pl.Series:
     parse, type_ = _PARSE[name]
-    missing = places < 0
-    if not len(places) or missing.all():
-        return pl.Series(name, [None], type_).new_from_index(0, len(places))
-    return pl.Series(name, parse(rows, pa.array(places, mask=missing)), strict=False).cast(type_, strict=False)
+    said = pl.Series(name, parse(rows, pa.array(places, mask=places < 0)), strict=False)
+    return said if said.dtype == type_ else said.cast(type_, strict=False)
 
 
 def _text(rows: pa.StructArray, places: pa.Array) -> pa.Array:
@@ -250,3 +279,5 @@ _PARSE: dict[str, tuple[_Parse, pl.DataType]] = {
     **dict.fromkeys(COUNTS, (_count, pl.Int64())),
     **dict.fromkeys(AMOUNTS, (_amount, MONEY)),
 }
+_NOTHING = pl.DataFrame({name: pl.Series([None], dtype=type_) for name, (_, type_) in _PARSE.items()})
+"""A row that says nothing."""

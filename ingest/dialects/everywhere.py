@@ -1,7 +1,5 @@
 """What holds in every dialect: whose names are no providers, where a tool's name says its server, and what an agent's span is called."""
 
-from collections.abc import Mapping
-
 import polars as pl
 
 _FRAMEWORKS = (
@@ -28,15 +26,16 @@ _conditions = (
     pl.when(_is_batch).then(pl.lit("processing=batch")).otherwise(pl.lit("service_tier=") + _tier),
     pl.lit("speed=") + pl.col("speed").str.to_lowercase().replace(dict.fromkeys(("", "standard", "normal"))),
 )
-CONDITIONS = pl.concat_str(*_conditions, separator=",", ignore_nulls=True).replace("", None)
+_CONDITIONS = pl.concat_str(*_conditions, separator=",", ignore_nulls=True).replace("", None)
 """What a price list prices apart, of the tier that answered: providers may serve a lower one than was asked for."""
 
 _provider = pl.col("provider").str.to_lowercase().str.replace(_INTERFACE, "").replace({**dict.fromkeys(_FRAMEWORKS), **_RENAMED})
 _span = pl.col("name").str.replace(_AFTER_AGENT, "").str.replace(_BEFORE_AGENT, "").replace("", None)
 
-REFINE: Mapping[str, pl.Expr] = {
-    "provider": _provider,
-    "mcp_server": pl.coalesce("mcp_server", pl.col("tool").str.extract(r"^mcp__(.+?)__")),
-    "agent": pl.coalesce("agent", pl.when(pl.col("kind") == "agent").then(_span)),
-}
-"""After the dialect's own: an agent that says no name is called what its span is called."""
+EVERYWHERE = (
+    _provider.alias("provider"),
+    pl.coalesce("mcp_server", pl.col("tool").str.extract(r"^mcp__(.+?)__")).alias("mcp_server"),
+    pl.coalesce("agent", pl.when(pl.col("kind") == "agent").then(_span)).alias("agent"),
+    _CONDITIONS.alias("conditions"),
+)
+"""After the dialect's own refinements: an agent that says no name is called what its span is called."""

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analytics.model import BUCKETS, MONEY
-from ingest.dialects.buckets import settle
+from ingest.dialects import buckets
 from ingest.dialects.dialect import AMOUNTS, COUNTS, TEXT
 
 REPORTED = ("reported_input", "reported_output", "reported_total", "cache_read_tokens", "cache_write_total", "cache_write_5m_tokens",
@@ -18,7 +18,7 @@ def settled(*reported: int | None, includes_cache: bool | None = True, reasoning
     """(how, the seven buckets) of what was reported, in the order of REPORTED."""
     said = pl.DataFrame([dict(zip(REPORTED, reported, strict=False))], schema=READ)
     said = said.with_columns(input_includes_cache=pl.lit(includes_cache, pl.Boolean), reasoning_apart=reasoning_apart)
-    return settle(said.lazy()).select("usage_settled", *BUCKETS).collect().row(0)
+    return buckets.settled(said).select("usage_settled", *BUCKETS).row(0)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from bookkeeping import call, frame, span
 
 from analytics.usage import best_revisions
-from analytics.usage.told import comparable_output, has_usage, input_tokens, output_tokens
+from analytics.usage.told import comparable, has_usage, input_tokens, output_tokens, says_usage
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,6 @@ def test_records_of_different_keys_all_stand():
     ],
 )
 def test_what_a_record_says_of_tokens(one, has, tokens):
-    row = frame(one).select(has=has_usage(), input=input_tokens(), output=output_tokens(), compared=comparable_output())
-    assert row.row(0) == (has, *tokens)
+    records = frame(one)
+    assert records.select(has=has_usage(), input=input_tokens(), output=output_tokens()).row(0) == (has, *tokens[:2])
+    assert (says_usage(records)[0], *(of_all[0] for of_all in comparable(records))) == (has, tokens[0], tokens[2])

@@ -1,0 +1,87 @@
+"""Columns as NumPy masks and numbers.
+
+A batch may be one record or ten thousand: most columns of a small one are all null or have none, and cost next to nothing here, where an
+expression costs the same for one row as for thousands.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+import polars as pl
+import pyarrow.compute as pc
+
+_NOT_A_TIME = np.iinfo(np.int64).min
+
+
+def known(values: pl.Series) -> np.ndarray:
+    """Where something is said."""
+    nulls = values.null_count()
+    if nulls in (0, len(values)):
+        return np.full(len(values), nulls == 0)
+    return values.is_not_null().to_numpy()
+
+
+def any_known(frame: pl.DataFrame, names: Collection[str]) -> np.ndarray:
+    """Where any of some columns says something."""
+    found = np.zeros(frame.height, bool)
+    for name in names:
+        found |= known(frame[name])
+    return found
+
+
+def among(values: pl.Series, words: Collection[str]) -> np.ndarray:
+    """Where a text is one of some words."""
+    if values.null_count() == len(values):
+        return np.zeros(len(values), bool)
+    coded = values.to_arrow().dictionary_encode()
+    is_one = np.array([word in words for word in coded.dictionary.to_pylist()] + [False], bool)
+    return is_one[pc.fill_null(coded.indices, len(is_one) - 1).to_numpy(zero_copy_only=False)]
+
+
+def true(values: pl.Series) -> np.ndarray:
+    """Where a truth holds; null is false."""
+    nulls = values.null_count()
+    if nulls == len(values):
+        return np.zeros(len(values), bool)
+    return (values.fill_null(False) if nulls else values).to_numpy()
+
+
+def whole(values: pl.Series) -> np.ndarray:
+    """Whole numbers as int64, 0 for null."""
+    nulls = values.null_count()
+    if nulls == len(values):
+        return np.zeros(len(values), np.int64)
+    return (values.fill_null(0) if nulls else values).to_numpy().astype(np.int64, copy=False)
+
+
+def microseconds(*times: pl.Series) -> np.ndarray:
+    """Unix microseconds of the first of some times that is said, 0 where none is."""
+    first, *others = (one.to_numpy().astype("datetime64[us]", copy=False).view(np.int64) for one in times)
+    for other in others:
+        first = np.where(first == _NOT_A_TIME, other, first)
+    return np.where(first == _NOT_A_TIME, 0, first)
+
+
+def where(holds: np.ndarray, values: pl.Series) -> pl.Series:
+    """The values where it holds, else null."""
+    if holds.all() or values.null_count() == len(values):
+        return values
+    return values.zip_with(pl.Series(holds), nothing(values))
+
+
+def nothing(values: pl.Series) -> pl.Series:
+    """As many nulls of the same name and type."""
+    return pl.Series(values.name, [None], values.dtype).new_from_index(0, len(values))
+
+
+def coalesced(own: pl.Series, *others: pl.Series) -> pl.Series:
+    """What the first of some columns says that says anything, under the name of the first."""
+    found = own
+    for other in others:
+        if not found.null_count():
+            break
+        if found.null_count() == len(found):
+            found = other
+        elif other.null_count() < len(other):
+            found = found.zip_with(found.is_not_null(), other)
+    return found.alias(own.name)
