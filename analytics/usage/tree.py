@@ -96,7 +96,7 @@ def _span_keys(traces: pl.Series, spans: pl.Series) -> np.ndarray:
 def rows_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Row of each wanted key; the number of keys where there is none."""
     if not len(keys):
-        return np.empty(0, np.int64)
+        return np.zeros(len(wanted), np.int64)
     order = np.argsort(keys, kind="stable")
     place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
     rows = order[place]
