@@ -37,7 +37,14 @@ EVIDENCE = pa.schema(
 )
 NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
 """No records, and their evidence."""
+NOTE = r"^\[redacted: \d+ (?:characters|bytes)(?:, [0-9a-f]+)?\]$"
+"""What stands where a text left, see `note`."""
 _LEVEL = 1
+
+
+def note(length: int, unit: str, keyed: str) -> str:
+    """What is stored instead of a text that may not be: how long it was, and its keyed hash."""
+    return f"[redacted: {length} {unit}, {keyed}]"
 
 
 def pack(table: pa.Table) -> bytes:

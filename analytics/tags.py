@@ -9,11 +9,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics.evidence import Part
+from analytics.evidence import NOTE, Part
 
 PREFIX = "tag "
 _VALUES = ("string_value", "int_value", "double_value", "bool_value")
-_HIDDEN = r"^\[redacted: \d+ characters\]$"
 
 
 def tagged(records: pl.DataFrame, attributes: pa.Table, keys: Sequence[str], place: str) -> pl.DataFrame:
@@ -67,7 +66,7 @@ def _pair(column: str, key: str) -> pl.Expr:
 
 def _text() -> pl.Expr:
     """A value as text; a text that was redacted says nothing."""
-    text = pl.when(~pl.col("string_value").str.contains(_HIDDEN)).then("string_value")
+    text = pl.when(~pl.col("string_value").str.contains(NOTE)).then("string_value")
     truth = pl.when("bool_value").then(pl.lit("true")).when(~pl.col("bool_value")).then(pl.lit("false"))
     return pl.coalesce(text, pl.col("int_value", "double_value").cast(pl.String), truth)
 

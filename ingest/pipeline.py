@@ -2,7 +2,7 @@
 
 import logging
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,6 +14,7 @@ from analytics.signals import Signals
 from ingest import records, wire
 from ingest.clock import Clock
 from ingest.records import Arrivals
+from ingest.redact import Redaction
 from ingest.wire import Signal
 
 _LOG = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class Pipeline:
     guard: Guard
     signals: Signals
     clock: Clock
+    redaction_of: Callable[[str], Redaction]
+    """What may be stored of a tenant."""
     counts: Counts = field(default_factory=Counts)
 
     def decode(self, requests: Sequence[Request]) -> list[Decoded]:
@@ -116,7 +119,8 @@ class Pipeline:
     def _read(self, requests: list[Request], signal: Signal) -> Iterator[Decoded]:
         """Decodes together what can be; what is malformed is refused by itself."""
         try:
-            yield Decoded(requests, records.read([request.body for request in requests], signal, self.clock))
+            redaction = self.redaction_of(requests[0].tenant)
+            yield Decoded(requests, records.read([request.body for request in requests], signal, self.clock, redaction))
             return
         except ValueError as error:
             whole = str(error)

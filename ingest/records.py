@@ -9,19 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics import fingerprint
-from analytics.evidence import EVIDENCE, Part
 from analytics.model import RECORD
 from ingest import wire
 from ingest.clock import Clock
 from ingest.dialects import translate
-from ingest.redact import redacted
+from ingest.evidence import evidence_of
+from ingest.redact import Redaction
 from ingest.wire import Attributes, Frames, Signal
 
 SIGNALS: dict[Signal, str] = {"traces": "span", "logs": "log", "metrics": "point"}
 _NEVER = pa.scalar(0, pa.uint64())  # a plain 0 would make Arrow read unsigned times as signed ones, and refuse the late ones
 _EVENT = np.uint64(3)  # keys of records that the runtime itself gave an id
 _CUMULATIVE = 2  # opentelemetry.proto.metrics.v1.AggregationTemporality
-_LONGEST_NAME = 256  # characters of any name kept in a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,12 @@ class Arrivals:
     rejected: np.ndarray
 
 
-def read(bodies: Sequence[bytes], signal: Signal, clock: Clock) -> Arrivals:
+def read(bodies: Sequence[bytes], signal: Signal, clock: Clock, redaction: Redaction) -> Arrivals:
     """Decodes, translates and redacts. Raises ValueError when a body is not an OTLP request of that signal."""
     frames = wire.decode(bodies, signal)
     valid = _valid(frames)
-    records, evidence = _canonical(frames, clock), _evidence(frames, valid)
+    evidence, told_secrets = evidence_of(frames, valid, redaction)
+    records = redaction.names(_canonical(frames, clock), told_secrets)
     if valid.all():
         return Arrivals(records, evidence, np.zeros(frames.bodies, np.int64))
     body = frames.records["body"].to_numpy()
@@ -96,11 +96,10 @@ def _typed(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def named(said: pl.DataFrame, traces: pl.Series) -> pl.DataFrame:
-    """What dialects read, with names of a bounded length, and a run for everything that has a trace."""
+    """What dialects read, with a run for everything that has a trace."""
     if said["run"].null_count() and traces.null_count() < len(traces):
-        said = said.with_columns(run=pl.coalesce("run", traces.alias("trace_id").bin.encode("hex")))
-    text = [name for name, type_ in said.schema.items() if type_ == pl.String and said[name].null_count() < said.height]
-    return said.with_columns(pl.col(text).str.head(_LONGEST_NAME)) if text else said
+        return said.with_columns(run=pl.coalesce("run", traces.alias("trace_id").bin.encode("hex")))
+    return said
 
 
 def _own_columns(frames: Frames) -> list[pl.Series]:
@@ -218,55 +217,3 @@ def _bits(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     filled = pc.fill_null(values, 0)
     plain = filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy()
     return np.where(known, plain.view(np.uint64) + np.uint64(1), np.uint64(0))
-
-
-# Evidence: what a trace page needs and the columns do not hold.
-
-
-def _evidence(frames: Frames, valid: np.ndarray) -> pa.Table:
-    """Redacted attributes of records, events and resources, with the owners renumbered for the valid records."""
-    renumbered = np.where(valid, np.cumsum(valid) - 1, -1)
-    parts = [_part(Part.ATTRIBUTE, renumbered[frames.attributes.owner], frames.attributes.rows)]
-    parts.append(_part(Part.RESOURCE, frames.resources.owner, frames.resources.rows))
-    if frames.events.num_rows:
-        event_owner = frames.events["owner"].to_numpy()
-        owner, nth = renumbered[event_owner], _counted_within(event_owner)
-        named = _one_column(frames.events["name"].combine_chunks(), "event.name", frames.attributes.rows.type)
-        parts.append(_part(Part.EVENT, owner, named, nth))
-        of_event = frames.event_attributes.owner
-        parts.append(_part(Part.EVENT, owner[of_event], frames.event_attributes.rows, nth[of_event]))
-    if frames.signal == "metrics":
-        parts += [_part(Part.VALUE, renumbered, _point_value(frames, name)) for name in ("as_double", "as_int", "count", "sum")]
-    table = pa.concat_tables(parts)
-    return table.filter(pc.and_(pc.greater_equal(table["owner"], 0), _holds_something(table)))
-
-
-def _holds_something(table: pa.Table) -> pa.ChunkedArray:
-    """Rows of values that a point does not have are left out; an attribute without a value stays."""
-    return pc.or_(pc.not_equal(table["part"], Part.VALUE), pc.or_(pc.is_valid(table["int_value"]), pc.is_valid(table["double_value"])))
-
-
-def _part(part: Part, owner: np.ndarray, rows: pa.StructArray, nth: np.ndarray | None = None) -> pa.Table:
-    kept = redacted(rows)
-    columns = {field.name: kept.field(field.name) for field in kept.type}
-    places = {"part": np.full(len(owner), part, np.int8), "owner": owner, "nth": np.zeros(len(owner), np.int32) if nth is None else nth}
-    return pa.table({**places, **columns}).select(EVIDENCE.names).cast(EVIDENCE)
-
-
-def _counted_within(owner: np.ndarray) -> np.ndarray:
-    """0, 1, 2, ... within each run of equal owners."""
-    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])) if len(owner) else np.empty(0, np.int64)
-    return np.arange(len(owner)) - np.repeat(starts, np.diff(np.append(starts, len(owner))))
-
-
-def _one_column(values: pa.Array, key: str, type_: pa.StructType) -> pa.StructArray:
-    columns = {field.name: pa.nulls(len(values), field.type) for field in type_}
-    place = {pa.string(): "string_value", pa.float64(): "double_value", pa.int64(): "int_value"}[values.type]
-    columns |= {"key": pa.repeat(key, len(values)), place: values}
-    return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
-
-
-def _point_value(frames: Frames, name: str) -> pa.StructArray:
-    values = frames.records[name].combine_chunks()
-    values = values.cast(pa.int64(), safe=False) if values.type == pa.uint64() else values
-    return _one_column(values, f"metric.{name}", frames.attributes.rows.type)

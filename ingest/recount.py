@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from analytics import evidence
 from analytics.books import Posted
 from analytics.config import Config
-from analytics.evidence import Part
+from analytics.evidence import NOTE, Part
 from analytics.model import BUCKETS, RECORD, SPLITS
 from analytics.reports import REPORTS, Question
 from analytics.usage.told import has_usage, input_tokens, output_tokens
@@ -29,7 +29,6 @@ from ingest.records import SIGNALS, named
 from ingest.service import Service, opened
 from ingest.wire import Attributes, Frames
 
-_NOTE = r"^\[redacted: \d+ characters\]$"
 _SHOWN = ("calls", "unknown_calls", "input_tokens", "output_tokens", "cost_usd")
 _OURS = (
     "tenant", "signal", "ordinal", "record_key", "content_hash", "attribute_count", "resource", "trace_id", "span_id", "parent_span_id",
@@ -165,7 +164,7 @@ def _attributes(table: pa.Table, part: Part, numbers: np.ndarray) -> tuple[Attri
     order = order[row[owner][order] >= 0]
     rows = of_part.take(pa.array(order)).combine_chunks()
     text = rows["string_value"].combine_chunks()
-    noted = pc.fill_null(pc.match_substring_regex(text, _NOTE), False)
+    noted = pc.fill_null(pc.match_substring_regex(text, NOTE), False)
     columns = {name: rows[name].combine_chunks() for name in evidence.EVIDENCE.names[3:]}
     columns |= {"key": columns["key"].cast(pa.string()), "string_value": pc.if_else(noted, None, text)}
     owners = row[owner][order]

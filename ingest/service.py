@@ -1,15 +1,17 @@
 """What a data directory and a config directory make together, opened in order and closed in reverse."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from analytics.account import Rules
 from analytics.books import Books, Posted
-from analytics.config import Config
+from analytics.config import Config, retention_of
 from analytics.control import Control
 from analytics.guard import Guard
+from analytics.keyed import Keyed
 from analytics.ledger import Ledger
 from analytics.owners import Owners
 from analytics.prices import PriceBook
@@ -18,6 +20,7 @@ from analytics.runs import IDLE, Runs
 from analytics.signals import Signals
 from ingest.clock import Clock, Replay
 from ingest.pipeline import Pipeline
+from ingest.redact import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,16 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
         runs = _runs_going_on(ledger, owners, clock)
         guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
-        yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock))
+        yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock, _redactions(data, config)))
     finally:
         control.close()
         ledger.close()
+
+
+def _redactions(data: Path, config: Config) -> Callable[[str], Redaction]:
+    """What may be stored of each tenant."""
+    keyed = Keyed.of(data)
+    return cache(lambda tenant: Redaction(keyed, retention_of(config.retention, tenant).keep_content))
 
 
 def _runs_going_on(ledger: Ledger, owners: Owners, clock: Clock) -> Runs:

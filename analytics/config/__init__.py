@@ -13,12 +13,13 @@ from analytics.config.entries import Limits, Loop, Policy, Subagent, Threshold, 
 from analytics.config.explain import did_you_mean, explain
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.ownership import OwnerRule, Said, SharedCost
+from analytics.config.retention import Retention, retention_of
 from analytics.config.source import Source
 from analytics.errors import ConfigError, Problem
 
 __all__ = [
-    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "OwnerRule", "Policy", "Reported", "Said", "SharedCost", "Subagent",
-    "Threshold", "Trigger", "load",
+    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "OwnerRule", "Policy", "Reported", "Retention", "Said", "SharedCost",
+    "Subagent", "Threshold", "Trigger", "load", "retention_of",
 ]  # fmt: skip
 
 
@@ -35,9 +36,16 @@ class Config:
     channels: tuple[Channel, ...] = ()
     owners: tuple[OwnerRule, ...] = ()
     shared: tuple[SharedCost, ...] = ()
+    retention: tuple[Retention, ...] = ()
 
 
-_LISTED = ("policies", "prices", "contracts", "aliases", "reported", "channels")
+_NAMES = (
+    ("name",),
+    *((key, "*", "name") for key in ("policies", "channels", "contracts", "rules", "shared")),
+    ("retention", "*", "tenant"),
+)
+"""Where entries have names of their own."""
+_LISTED = ("policies", "prices", "contracts", "aliases", "reported", "channels", "retention")
 """Keys of files that hold lists."""
 
 
@@ -76,7 +84,7 @@ def _taken_names(sources: list[Source]) -> Iterator[Problem]:
     """Names that an earlier entry of the same kind has, in whichever file; wrong entries count too, so that all is said at once."""
     taken: dict[tuple[str, str], str] = {}
     for source in sources:
-        for path in (("name",), *((key, "*", "name") for key in ("policies", "channels", "contracts", "rules", "shared"))):
+        for path in _NAMES:
             for loc, name in source.texts(*path):
                 here = f"{source.file}:{source.place(loc)[0]}"
                 first = taken.setdefault((source.kind.noun, name.strip()), here)

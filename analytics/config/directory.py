@@ -9,6 +9,7 @@ from analytics.config.base import Entry
 from analytics.config.entries import Loop, Policy
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.ownership import OwnerRule, SharedCost
+from analytics.config.retention import Retention
 from analytics.config.source import Kind, Source, read
 from analytics.errors import ConfigError, Problem
 
@@ -43,6 +44,12 @@ class Owners(Entry):
     shared: tuple[SharedCost, ...] | None = None
 
 
+class Retentions(Entry):
+    """`retention.yaml`."""
+
+    retention: tuple[Retention, ...] | None = None
+
+
 KINDS = {
     "policies/*.yaml": Kind("policy", Policies),
     "loops/*.yaml": Kind("loop", Loop),
@@ -50,6 +57,7 @@ KINDS = {
     "channels.yaml": Kind("channel", Channels),
     "owners.yaml": Kind("rule", Owners),
     "outcomes.yaml": Kind("outcome"),
+    "retention.yaml": Kind("retention", Retentions, named_by=("tenant",)),
 }
 """Every file a directory may hold; `.yml` counts as `.yaml`. Hidden files and README.md are nobody's business."""
 

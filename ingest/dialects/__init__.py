@@ -3,6 +3,7 @@
 To add a dialect: one file beside this one, one place in ORDER. The first whose claim holds reads the record; `plain` is last.
 """
 
+import re
 from importlib import import_module
 
 import numpy as np
@@ -59,6 +60,11 @@ _RESOURCE_ONLY = (Dialect(name="resource"),)
 _EVENT_NAME = Dialect(name="event", fields={"word": ("event.name",)})
 _NAME = r"^[A-Za-z][A-Za-z0-9_.]*$"
 """What a name looks like: some runtimes put a sentence or a place in their source where others put the name of an event."""
+_EVENTS = {word.removeprefix("@") for dialect in DIALECTS for word in dialect.all_kinds if word.startswith("@")}
+_NAMED_BY_BODY = "^(?:{})$".format(
+    "|".join([*map(re.escape, sorted(_EVENTS)), *(re.escape(name) + "[A-Za-z0-9_.]*" for dialect in DIALECTS for name in dialect.names)])
+)
+"""Bodies that are names: those of events a dialect knows; any other body is content, of however few words."""
 
 
 def translate(frames: Frames) -> pl.DataFrame:
@@ -87,12 +93,13 @@ def translate(frames: Frames) -> pl.DataFrame:
 
 
 def _names(frames: Frames, keys: Coded) -> pl.Series:
-    """Names of records. A log record is named by its attribute `event.name`, else by its field, else by a body that is a name."""
+    """Names of records. A log record is named by its attribute `event.name`, else by its field, else by a body that is an event's name."""
     if frames.signal != "logs":
         return pl.Series(frames.records["name"], dtype=pl.String)
     attribute = read(frames.attributes, keys, np.zeros(frames.records.num_rows, np.int64), (_EVENT_NAME,))["word"]
     field, body = (pl.Series(frames.records[name], dtype=pl.String).replace("", None) for name in ("event_name", "text"))
-    named = pl.coalesce(attribute, *(pl.when(said.str.contains(_NAME)).then(said) for said in (field, body)), field)
+    looks = ((field, _NAME), (body, _NAMED_BY_BODY))
+    named = pl.coalesce(attribute, *(pl.when(said.str.contains(pattern)).then(said) for said, pattern in looks), field)
     return pl.select(named).to_series()
 
 

@@ -310,9 +310,10 @@ def test_a_log_record_may_be_a_call_and_a_point_counts_something():
     ("said", "name"),
     [
         ({"event_name": "field", "body": "body"}, "field"),
-        ({"body": "body.name"}, "body.name"),
+        ({"body": "gen_ai.choice"}, "gen_ai.choice"),
+        ({"body": "a.secret"}, None),
         ({"body": "A sentence about an event."}, None),
-        ({"event_name": "event src/place.rs:7", "body": "body"}, "body"),
+        ({"event_name": "event src/place.rs:7", "body": "gen_ai.choice"}, "gen_ai.choice"),
         ({"event_name": "event src/place.rs:7"}, "event src/place.rs:7"),
         ({"attribute": "attribute", "event_name": "field", "body": "body"}, "attribute"),
     ],

@@ -11,13 +11,16 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from analytics.evidence import Part
+from analytics.evidence import Part, note
+from analytics.keyed import Keyed
 from analytics.model import RECORD
 from ingest import records, wire
 from ingest.clock import Clock, Replay, Wall
+from ingest.redact import Redaction
 from ingest.wire import Signal
 
 TRACE, SPAN, PARENT = b"T" * 16, b"S" * 8, b"P" * 8
+REDACTION = Redaction(Keyed(b"key"))
 NOON = 1_795_000_000 * 10**9  # nanoseconds
 FIXED = {"trace_id": TRACE, "span_id": SPAN, "start_time_unix_nano": NOON, "end_time_unix_nano": NOON + 10**9}
 
@@ -48,7 +51,7 @@ def point(said: dict[str, Any] | None = None, **fields: Any) -> NumberDataPoint:
 
 
 def read(*bodies: bytes, signal: Signal = "traces", clock: Clock | None = None) -> pl.DataFrame:
-    return records.read(bodies, signal, clock or Replay()).records
+    return records.read(bodies, signal, clock or Replay(), REDACTION).records
 
 
 def keys(*bodies: bytes, signal: Signal) -> list[int]:
@@ -194,7 +197,7 @@ def test_spans_without_valid_ids_are_left_out_and_counted_body_by_body():
     wrong = [
         span({"lost": 1}, **ids) for ids in ({"trace_id": b""}, {"trace_id": b"\0" * 16}, {"span_id": b"short"}, {"span_id": b"\0" * 8})
     ]
-    arrivals = records.read([traces(span(), *wrong), traces(span({"kept": 1})), traces(*wrong[:2])], "traces", Replay())
+    arrivals = records.read([traces(span(), *wrong), traces(span({"kept": 1})), traces(*wrong[:2])], "traces", Replay(), REDACTION)
     assert (arrivals.rejected.tolist(), arrivals.records["body"].to_list()) == ([4, 0, 2], [0, 1])
     kept = [row["key"] for row in arrivals.evidence.to_pylist() if row["part"] == Part.ATTRIBUTE]
     owners = [row["owner"] for row in arrivals.evidence.to_pylist() if row["part"] == Part.ATTRIBUTE]
@@ -228,9 +231,25 @@ def test_a_run_is_the_trace_where_nobody_names_one():
     assert read(traces(span()), traces(span(), run="run-1"))["run"].to_list() == [TRACE.hex(), "run-1"]
 
 
-def test_names_are_cut():
-    found = read(traces(span({"user.id": "u" * 300}, name="n" * 300)))
-    assert found.select(pl.col("name", "user").str.len_chars()).row(0) == (256, 256)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "n" * 257,
+        "You are a careful assistant.\nFind out who is to blame",
+        "find out who broke the build on friday and write to them",
+        "curl -H 'Authorization: Bearer abcdefgh'",
+        "sk-" + "a" * 20,
+    ],
+)
+def test_what_is_no_name_is_noted(name):
+    found = read(traces(span({"user.id": name, "gen_ai.agent.name": name, "team.id": "mint"}, name=name)))
+    hidden = note(len(name), "characters", Keyed(b"key")(name))
+    assert found.select("name", "user", "agent", "team").row(0) == (hidden, hidden, hidden, "mint")
+
+
+def test_names_stay():
+    name = "n" * 256
+    assert read(traces(span({"user.id": name}, name=name))).select("name", "user").row(0) == (name, name)
 
 
 # Times
@@ -301,18 +320,17 @@ def test_the_replay_clock_stands_at_the_latest_end_and_never_goes_back():
 
 def test_evidence_holds_attributes_events_and_resources_redacted():
     event = Span.Event(name="exception", attributes=attributes({"exception.message": "secret", "exception.type": "Oops"}))
-    arrivals = records.read(
-        [traces(span({"a": 1, "gen_ai.prompt": "secret"}, events=[Span.Event(name="retry"), event]), run="r")], "traces", Replay()
-    )
+    body = traces(span({"a": 1, "gen_ai.prompt": "secret"}, events=[Span.Event(name="retry"), event]), run="r")
+    arrivals = records.read([body], "traces", Replay(), REDACTION)
     rows = [
         (Part(row["part"]).name, row["nth"], row["key"], row["string_value"] or row["int_value"]) for row in arrivals.evidence.to_pylist()
     ]
     assert sorted(rows) == [
         ("ATTRIBUTE", 0, "a", 1),
-        ("ATTRIBUTE", 0, "gen_ai.prompt", "[redacted: 6 characters]"),
+        ("ATTRIBUTE", 0, "gen_ai.prompt", note(6, "characters", Keyed(b"key")("secret"))),
         ("EVENT", 0, "event.name", "retry"),
         ("EVENT", 1, "event.name", "exception"),
-        ("EVENT", 1, "exception.message", "[redacted: 6 characters]"),
+        ("EVENT", 1, "exception.message", note(6, "characters", Keyed(b"key")("secret"))),
         ("EVENT", 1, "exception.type", "Oops"),
         ("RESOURCE", 0, "loopledger.run.id", "r"),
         ("RESOURCE", 0, "service.name", "tests"),
@@ -320,7 +338,7 @@ def test_evidence_holds_attributes_events_and_resources_redacted():
 
 
 def test_evidence_of_a_point_is_its_values():
-    arrivals = records.read([points(point({"model": "gold"}), point({}, as_int=None, as_double=0.5))], "metrics", Replay())
+    arrivals = records.read([points(point({"model": "gold"}), point({}, as_int=None, as_double=0.5))], "metrics", Replay(), REDACTION)
     rows = [
         (row["owner"], row["key"], row["int_value"], row["double_value"])
         for row in arrivals.evidence.to_pylist()

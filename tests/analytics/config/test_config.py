@@ -54,6 +54,7 @@ def test_every_problem_of_every_file_is_told_at_once(problems):
             "channels.yaml": "channels: [{name: ops, type: pager}]",
             "prices/a.yaml": "prices: [{model: m, input_mtok: 1.5}]",
             "owners.yaml": "rules: [",
+            "retention.yaml": "retention: [{tenant: acme, keep_content: 1}, {tenant: acme, evidence_days: 0}]",
             "notes.txt": "",
         },
     ) == [
@@ -61,7 +62,7 @@ def test_every_problem_of_every_file_is_told_at_once(problems):
         "loops/a.yaml:1:1: loop 'triage': owner is missing (Who answers for it)",
         "loops/a.yaml:3:13: loop 'triage': role is missing (maker, checker, orchestrator or other)",
         "notes.txt:1:1: unknown file: a config directory holds policies/*.yaml, loops/*.yaml, prices/*.yaml, channels.yaml,"
-        " owners.yaml, outcomes.yaml",
+        " owners.yaml, outcomes.yaml, retention.yaml",
         "owners.yaml:1:9: not valid YAML: expected the node content, but found '<stream end>';"
         " check indentation and quotes, here and one line above",
         "policies/a.yaml:3:5: policy 'cap': limit_usd must be greater than 0",
@@ -71,6 +72,15 @@ def test_every_problem_of_every_file_is_told_at_once(problems):
         "policies/b.yml:1:13: policy 'cap': the name is already taken in policies/a.yaml:2: choose another",
         "prices/a.yaml:1:10: price 'm': output_mtok is missing (US dollars per million tokens)",
         "prices/a.yaml:1:21: price 'm': input_mtok must be in quotes (\"1.5\"): a bare decimal number is not exact",
+        "retention.yaml:1:28: retention 'acme': keep_content must be a valid boolean",
+        "retention.yaml:1:61: retention 'acme': evidence_days must be greater than 0",
+    ]
+
+
+def test_a_tenant_has_one_retention(problems):
+    said = "retention:\n  - {tenant: acme}\n  - {tenant: acme, record_days: 90}\n"
+    assert problems({"retention.yaml": said}) == [
+        "retention.yaml:3:6: retention 'acme': the name is already taken in retention.yaml:2: choose another"
     ]
 
 
