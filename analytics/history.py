@@ -8,7 +8,7 @@ from analytics.index import Index
 from analytics.ledger import Ledger
 from analytics.names import Names, Sources, may_be_call, names_of
 from analytics.usage import best_revisions, has_usage
-from analytics.usage.resolve import prepared
+from analytics.usage.resolve import prepared, sources_of
 
 _NEAR_US = 3_600_000_000
 _ROUNDS = 20  # of looking for what concerns what was found; twins of twins end after two or three
@@ -19,15 +19,29 @@ class History:
     """One tenant's earlier records, links and charges."""
 
     def __init__(self, tenant: str, ledger: Ledger):
-        """Rebuilds the indexes from the ledger."""
+        """Opens the indexes, and adds what the ledger holds beyond them."""
         self._tenant, self._ledger = tenant, ledger
         self._nothing: dict[str, pl.DataFrame] = {}
-        records, traces, calls = (ledger.query(f"queries/{name}", tenant=tenant) for name in ("record_keys", "trace_ids", "call_records"))
-        self._records = Index(records["record_key"].to_numpy(), records["commit_no"].to_numpy())
-        self._traces = Index(trace_keys(traces["trace_id"]), traces["commit_no"].to_numpy())
-        self._names, self._sources = Index(), Sources()
-        for (commit_no,), of_commit in calls.group_by("commit_no", maintain_order=True):
-            self._names.add(names_of(prepared(of_commit), self._sources).kept, commit_no)
+        self._records, self._traces, self._names = (Index(ledger.shelf(tenant, name)) for name in ("records", "traces", "names"))
+        self._sources = Sources()
+        self._add_known()
+
+    def _add_known(self) -> None:
+        """Rebuilds the indexes from where they end, some commits at a time."""
+        sources = self._ledger.query("queries/call_sources", tenant=self._tenant, through=self._names.through)
+        self._sources.several(fingerprint.of_text(sources["process"].to_arrow()), sources_of(sources))
+        for first, last in self._ledger.stretches(self._records.through):
+            known = self._read("record_keys", first, last)
+            self._records.add_pairs(known["record_key"].to_numpy(), known["commit_no"].to_numpy(), last)
+        for first, last in self._ledger.stretches(self._traces.through):
+            known = self._read("trace_ids", first, last)
+            self._traces.add_pairs(trace_keys(known["trace_id"]), known["commit_no"].to_numpy(), last)
+        for first, last in self._ledger.stretches(self._names.through):
+            for (commit_no,), calls in self._read("call_records", first, last).group_by("commit_no", maintain_order=True):
+                self._names.add(names_of(prepared(calls), self._sources).kept, commit_no)
+
+    def _read(self, name: str, first: int, last: int) -> pl.DataFrame:
+        return self._ledger.query(f"queries/{name}", tenant=self._tenant, first=first, last=last)
 
     def names_of(self, steps: pl.DataFrame) -> Names:
         """By what these `prepared` spans and log records may be found, and what to look for them under."""

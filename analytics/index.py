@@ -1,51 +1,79 @@
 """Which commits hold something, by its fingerprint: sorted arrays instead of a database index.
 
-Ten million entries are 120 MB; a batch is looked up by binary search, and a hit is only a hint for an exact query of those commits.
+The newest million entries are in memory; older ones are sealed in mapped files, where a filter answers for what is not there. A batch is
+looked up by binary search, and a hit is only a hint for an exact query of those commits.
 """
 
 import numpy as np
 
-_LARGEST_RUN = 1 << 20  # entries; larger runs are no longer merged, so that no insert stalls
+from analytics.sealed import Shelf, masks
 
 
 class Index:
     """A multimap fingerprint -> commit numbers, in runs that grow by merging."""
 
-    def __init__(self, fingerprints: np.ndarray | None = None, commits: np.ndarray | None = None):
-        """From the pairs already known, in any order."""
+    in_memory = 1 << 20
+    """Entries; so many are sealed, if there is a shelf, and no longer merged, so that no insert stalls."""
+
+    def __init__(self, shelf: Shelf | None = None):
+        """With what is on the shelf already; without one everything stays in memory."""
+        self._shelf = shelf
         self._runs: list[tuple[np.ndarray, np.ndarray]] = []
-        if fingerprints is not None:
-            for start in range(0, len(fingerprints), _LARGEST_RUN):
-                part = slice(start, start + _LARGEST_RUN)
-                self._runs.append(_sorted(fingerprints[part], commits[part]))
 
     def __len__(self) -> int:
-        return sum(len(fingerprints) for fingerprints, _ in self._runs)
+        return sum(len(fingerprints) for fingerprints, _ in self._runs) + sum(map(len, self._shelf or ()))
+
+    @property
+    def through(self) -> int:
+        """The last commit whose entries are sealed; whatever came after it is to be added again after a restart."""
+        return self._shelf.through if self._shelf else 0
 
     def add(self, fingerprints: np.ndarray, commit: int) -> None:
-        """Notes that a commit holds these."""
+        """Notes that a commit holds these. Commits come in order."""
+        self.add_pairs(fingerprints, np.full(len(fingerprints), commit, np.uint32), commit)
+
+    def add_pairs(self, fingerprints: np.ndarray, commits: np.ndarray, through: int) -> None:
+        """The same for several commits, of which the last is `through`."""
         if len(fingerprints) == 0:
             return
-        self._runs.append((np.sort(fingerprints), np.full(len(fingerprints), commit, np.uint32)))
-        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]) and len(self._runs[-2][0]) < _LARGEST_RUN:
-            last, before = self._runs.pop(), self._runs.pop()
-            self._runs.append(_sorted(np.concatenate([before[0], last[0]]), np.concatenate([before[1], last[1]])))
+        self._runs.append(_sorted(fingerprints, commits))
+        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]) and len(self._runs[-2][0]) < self.in_memory:
+            self._runs[-2:] = [_together(self._runs[-2:])]
+        if self._shelf and sum(len(run) for run, _ in self._runs) >= self.in_memory:
+            self._shelf.add(*_together(self._runs), through)
+            self._runs = []
 
     def lookup(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Whether each of the wanted may be held, and the commits that may hold any of them, ascending."""
         order = np.argsort(wanted)
-        ascending = wanted[order]
-        found, commits = np.zeros(len(wanted), bool), []
+        ascending, found, commits = wanted[order], np.zeros(len(wanted), bool), []
         for fingerprints, run_commits in self._runs:
-            left = np.searchsorted(fingerprints, ascending, "left")
-            hits = np.flatnonzero(fingerprints[np.minimum(left, len(fingerprints) - 1)] == ascending)
-            if len(hits):
-                right = np.searchsorted(fingerprints, ascending[hits], "right")
-                found[order[hits]] = True
-                commits += [run_commits[start:end] for start, end in zip(left[hits], right, strict=True)]
+            _search(fingerprints, run_commits, ascending, order, found, commits)
+        if self._shelf and len(wanted):
+            words, bits = masks(ascending)
+            for sealed in self._shelf:
+                rows = np.flatnonzero((sealed.filter[words] & bits) == bits)
+                if len(rows):
+                    _search(sealed.fingerprints, sealed.commits, ascending[rows], order[rows], found, commits)
+                sealed.release()
         return found, np.unique(np.concatenate(commits)) if commits else np.empty(0, np.uint32)
+
+
+def _search(fingerprints: np.ndarray, commits: np.ndarray, wanted: np.ndarray, order: np.ndarray, found: np.ndarray, hit: list) -> None:
+    """Marks in `found`, at their places in `order`, the wanted (ascending) that a run holds, and adds their commits to `hit`."""
+    left = np.searchsorted(fingerprints, wanted, "left")
+    hits = np.flatnonzero(fingerprints[np.minimum(left, len(fingerprints) - 1)] == wanted)
+    if len(hits):
+        right = np.searchsorted(fingerprints, wanted[hits], "right")
+        found[order[hits]] = True
+        hit += [np.array(commits[start:end]) for start, end in zip(left[hits], right, strict=True)]
 
 
 def _sorted(fingerprints: np.ndarray, commits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(fingerprints, kind="stable")
     return fingerprints[order], commits[order].astype(np.uint32)
+
+
+def _together(runs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    fingerprints, commits = zip(*runs, strict=True)
+    return _sorted(np.concatenate(fingerprints), np.concatenate(commits))

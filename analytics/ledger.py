@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from analytics.errors import StoreError
+from analytics.sealed import Shelf, stamp
 
 _LOG = logging.getLogger(__name__)
 SQL = Path(__file__).parent / "sql"
@@ -73,6 +74,14 @@ class Ledger:
         """Like `query`, as a stream of record batches for answers that should not be held at once."""
         return self._connection.cursor().sql(statement(name), params=params or None).to_arrow_reader(batch_rows)
 
+    def stretches(self, after: int) -> list[tuple[int, int]]:
+        """(first, last) commit of parts of the ledger that fit into memory, beginning after a commit."""
+        return self.query("queries/stretches", after=after).rows()
+
+    def shelf(self, tenant: str, name: str) -> Shelf:
+        """Where an index of this ledger keeps what does not belong in memory."""
+        return Shelf(self.path.parent / "index" / tenant.encode().hex() / name, self._stamp)
+
     def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame]) -> None:
         """One transaction of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
         cursor = self._cursor()
@@ -116,6 +125,10 @@ class Ledger:
         with suppress(duckdb.Error):
             self._cursor().execute("checkpoint")
         self._connection.close()
+
+    def _stamp(self, commit_no: int) -> int | None:
+        facts = self.query("queries/commit_stamp", commit_no=commit_no).rows()
+        return stamp(commit_no, *facts[0]) if facts else None
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
         said = rows[[name for name in rows.columns if rows[name].null_count() < rows.height]]  # a column costs, even one of nulls

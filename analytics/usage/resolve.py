@@ -58,12 +58,12 @@ def prepared(records: pl.DataFrame) -> pl.DataFrame:
         "to_us": microseconds(ended, started),
         "response_key": _text(records["response_id"]),
         "request_key": _text(records["request_id"]),
-        "source": _sources(records),
+        "source": sources_of(records),
     }
     return records.hstack([pl.Series(name, values) for name, values in numbers.items()])
 
 
-def _sources(records: pl.DataFrame) -> np.ndarray:
+def sources_of(records: pl.DataFrame) -> np.ndarray:
     """Who wrote each record: the signal, the instrumentation scope and, for log records, the event."""
     names = where(among(records["signal"], ("log",)), records["name"])
     return fingerprint.combine(*map(_text, (records["signal"], records["runtime"], names)))

@@ -1,10 +1,14 @@
 from collections import defaultdict
+from itertools import chain
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics.fingerprint import mix
 from analytics.index import Index
+from analytics.sealed import Shelf, masks
 
 KEYS = st.lists(st.integers(0, 40), max_size=30)
 FAR = 2**64 - 41  # the largest fingerprints are looked up like any other
@@ -15,24 +19,24 @@ def prints(keys: list[int]) -> np.ndarray:
 
 
 @settings(max_examples=50)
-@given(known=KEYS, added=st.lists(KEYS, max_size=8), wanted=KEYS)
-def test_an_index_answers_as_a_dict_of_sets_does(known, added, wanted):
-    index, held = Index(prints(known), np.zeros(len(known), np.uint32)), defaultdict(set)
-    for commit, keys in enumerate([known, *added]):
-        if commit:
-            index.add(prints(keys), commit)
+@given(added=st.lists(KEYS, max_size=8), wanted=KEYS)
+def test_an_index_answers_as_a_dict_of_sets_does(added, wanted):
+    index, held = Index(), defaultdict(set)
+    for commit, keys in enumerate(added):
+        index.add(prints(keys), commit)
         for key in keys:
             held[key].add(commit)
     found, commits = index.lookup(prints(wanted))
     assert found.tolist() == [key in held for key in wanted]
     assert commits.tolist() == sorted(set().union(*(held[key] for key in wanted if key in held)))
-    assert len(index) == len(known) + sum(map(len, added))
+    assert len(index) == sum(map(len, added))
 
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=30))
 def test_rebuilt_from_its_pairs_in_any_order_it_is_the_same_index(pairs):
-    rebuilt = Index(prints([key for key, _ in pairs]), np.array([commit for _, commit in pairs], np.int64))
+    rebuilt = Index()
+    rebuilt.add_pairs(prints([key for key, _ in pairs]), np.array([commit for _, commit in pairs], np.int64), 9)
     for wanted in range(21):
         found, commits = rebuilt.lookup(prints([wanted]))
         expected = sorted({commit for key, commit in pairs if key == wanted})
@@ -50,3 +54,47 @@ def test_runs_merge_so_that_a_lookup_visits_few():
         index.add(prints([commit % 40]), commit)
     assert len(index._runs) <= 11
     assert index.lookup(prints([7]))[1].tolist() == list(range(7, 1001, 40))
+
+
+@settings(max_examples=25)
+@given(added=st.lists(KEYS, max_size=12), wanted=KEYS, lost=st.integers(0, 3))
+def test_a_sealed_index_answers_the_same_after_a_restart_and_after_the_loss_of_commits(tmp_path_factory, added, wanted, lost):
+    folder, small = tmp_path_factory.mktemp("index"), type("Small", (Index,), {"in_memory": 16})
+    index = small(Shelf(folder, lambda commit: commit))
+    for commit, keys in enumerate(added, 1):
+        index.add(prints(keys), commit)
+    last = max(0, len(added) - lost)
+    again = small(Shelf(folder, lambda commit: commit if commit <= last else None))
+    assert again.through <= last
+    for commit, keys in enumerate(added[:last], 1):
+        if commit > again.through:
+            again.add(prints(keys), commit)
+    for one, commits in ((index, len(added)), (again, last)):
+        held = {key: [commit for commit, keys in enumerate(added[:commits], 1) if key in keys] for key in wanted}
+        found, hit = one.lookup(prints(wanted))
+        assert found.tolist() == [bool(held[key]) for key in wanted]
+        assert hit.tolist() == sorted(set(chain.from_iterable(held.values())))
+
+
+@pytest.mark.parametrize("harm", ["flipped", "cut", "emptied", "gone", "of another ledger"])
+def test_a_harmed_file_and_those_after_it_are_removed(tmp_path, harm):
+    index = type("Small", (Index,), {"in_memory": 8})(Shelf(tmp_path, lambda commit: commit))
+    for commit in range(1, 6):
+        index.add(np.arange(commit * 10, commit * 10 + 10, dtype=np.uint64) << np.uint64(40), commit)
+    second = sorted(tmp_path.iterdir())[1]
+    whole = second.read_bytes()
+    texts = {"flipped": whole[:-1] + bytes([whole[-1] ^ 1]), "cut": whole[:-1], "emptied": b"", "of another ledger": whole}
+    second.write_bytes(texts[harm]) if harm in texts else second.unlink()
+    (tmp_path / "next").write_bytes(b"half a run")
+    again = Shelf(tmp_path, lambda commit: -1 % 2**64 if harm == "of another ledger" and commit == 2 else commit)
+    assert (again.through, [file.name for file in tmp_path.iterdir()]) == (1, ["000000.run"])
+
+
+def test_a_million_strangers_hardly_pass_the_filter(tmp_path):
+    index = Index(Shelf(tmp_path, lambda commit: commit))
+    index.add(mix(np.arange(1 << 20, dtype=np.uint64)), 1)
+    (sealed,) = index._shelf
+    words, bits = masks(mix(np.arange(1 << 21, 1 << 22, dtype=np.uint64)))
+    assert ((sealed.filter[words] & bits) == bits).mean() < 0.01
+    found, commits = index.lookup(mix(np.array([7, 1 << 20, 9], np.uint64)))
+    assert (found.tolist(), commits.tolist()) == ([True, False, True], [1])

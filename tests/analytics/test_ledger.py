@@ -59,8 +59,8 @@ def test_a_query_reads_frames_as_tables(ledger):
 def test_a_stream_holds_the_same_rows_as_a_query(opened):
     desk = opened()
     desk.post(*(call(f"{number}") for number in range(30)))
-    streamed = pl.from_arrow(desk.ledger.read("queries/record_keys", batch_rows=7, tenant="default").read_all())
-    assert sorted(streamed.rows()) == sorted(desk.ledger.query("queries/record_keys", tenant="default").rows())
+    streamed = pl.from_arrow(desk.ledger.read("queries/record_commits", batch_rows=7).read_all())
+    assert sorted(streamed.rows()) == sorted(desk.ledger.query("queries/record_commits").rows())
 
 
 def test_reading_many_threads_at_once_is_safe(opened):
@@ -69,7 +69,7 @@ def test_reading_many_threads_at_once_is_safe(opened):
     desk = opened()
     desk.post(call("a"))
     with ThreadPoolExecutor(8) as threads:
-        counts = threads.map(lambda _: desk.ledger.query("queries/record_keys", tenant="default").height, range(40))
+        counts = threads.map(lambda _: desk.ledger.query("queries/record_commits").height, range(40))
         assert set(counts) == {1}
 
 

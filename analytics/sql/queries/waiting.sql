@@ -1,8 +1,13 @@
 -- Traces and processes with usage that waits: the newest link of a record says so.
-with newest as (
+with asked as (
+    select record_key from links where tenant = $tenant and reason like 'waits%'
+    union
+    select record_key from records where tenant = $tenant and signal = 'point'
+),
+newest as (
     select *
     from links
-    where tenant = $tenant
+    where tenant = $tenant and record_key in (select record_key from asked)
     qualify row_number() over (partition by record_key order by commit_no desc) = 1
 )
 select distinct
