@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Control:
         sa.event.listen(self.engine, "begin", _begin_immediate)
         try:
             self._migrate()
+            if found := self.problems():
+                raise StoreError(f"{self.path} is damaged: {found[0]}. Restore a backup")
         except sqlite3.Error as error:  # before there is an engine's connection, the driver's own errors come through
             self.close()
             raise StoreError(f"{self.path} cannot be opened: {error}") from error
@@ -64,6 +67,19 @@ class Control:
         self.incidents, self.signals, self.outbox, self.audit, self._cursor = (
             metadata.tables[name] for name in ("incidents", "signals", "outbox", "audit", "cursor")
         )
+
+    def snapshot(self, path: Path) -> None:
+        """Writes everything as of one moment into a new file, while others go on."""
+        with closing(sqlite3.connect(self.path)) as here, closing(sqlite3.connect(path)) as there:
+            here.backup(there)
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the file; nothing for a sound one."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            try:
+                return [text for (text,) in connection.execute("pragma integrity_check") if text != "ok"]
+            except sqlite3.Error as error:
+                return [str(error)]
 
     # The guard's side: effects and the cursor, in one transaction
 
