@@ -125,16 +125,15 @@ def totals(policy: "Policy", charges: pl.DataFrame) -> list[Total]:
     return here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens", "missing_calls").sum(), pl.col("happened_at").min()).rows()
 
 
-def added(limit: Limit, spent: dict[tuple[str, str, str], Spent], more: Sequence[Total]) -> Iterator[Total]:
-    """Adds sums to what is spent already; of them those that come out at the lowest threshold or above."""
+def added(limit: Limit, spent: dict[tuple[str, str, str], tuple[int, int, int]], more: Sequence[Total]) -> Iterator[Total]:
+    """Adds sums to what is spent already (as Spent has it); of them those that come out at the lowest threshold or above."""
     least, each, in_usd = limit.least(limit.percents[0]), limit.assumed_each, limit.in_usd
-    for total in more:
-        place, nano_usd, tokens, missing = total[:3], *total[3:6]
-        if place in spent:
-            before = spent[place]
-            nano_usd, tokens, missing = before[0] + nano_usd, before[1] + tokens, before[2] + missing
-        spent[place] = Spent(nano_usd, tokens, missing)
-        if (nano_usd + each * missing if in_usd else tokens) >= least:
+    for total in more:  # a run of its own for each call is no rarity, so this counts in tenths of a microsecond
+        place, sums = total[:3], total[3:6]
+        if (before := spent.get(place)) is not None:
+            sums = (before[0] + sums[0], before[1] + sums[1], before[2] + sums[2])
+        spent[place] = sums
+        if (sums[0] + each * sums[2] if in_usd else sums[1]) >= least:
             yield total
 
 

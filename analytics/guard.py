@@ -42,7 +42,7 @@ class Guard:
         self._ledger, self._control, self._runs, self._signals, self._delivers = ledger, control, runs, signals, delivers
         self._policies = {policy.name: policy for policy in policies}
         self._limits = {policy.name: Limit.of(policy) for policy in policies}
-        self._spent: dict[str, dict[tuple[str, str, str], Spent]] = {policy.name: {} for policy in policies}
+        self._spent: dict[str, dict[tuple[str, str, str], tuple[int, int, int]]] = {policy.name: {} for policy in policies}
         known = control.all_incidents()
         self._undeclared = Undeclared(ledger, loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
@@ -100,7 +100,7 @@ class Guard:
             reached |= {total[:3]: total for total in more if known and (name, *total[:3]) in known}
             for (tenant, scope, window), total in reached.items():
                 place = Place(tenant, name, scope, window)
-                if self._is_open_question(place, spent[tenant, scope, window], total[-1]):
+                if self._is_open_question(place, Spent(*spent[tenant, scope, window]), total[-1]):
                     found.add(place)
         return found
 
