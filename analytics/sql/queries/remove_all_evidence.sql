@@ -1,0 +1,1 @@
+delete from evidence where tenant = $tenant

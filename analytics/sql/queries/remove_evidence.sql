@@ -1,0 +1,1 @@
+delete from evidence where tenant = $tenant and commit_no <= $evidence_through

@@ -1,0 +1,1 @@
+update evidence set attributes = r.attributes from rewritten r where evidence.rowid = r.place
