@@ -14,8 +14,8 @@ from analytics import evidence, usage
 from analytics.history import NO_LONGER, History
 from analytics.ledger import Ledger
 from analytics.lineage import Family, Lineage
-from analytics.masks import among
-from analytics.model import BUCKETS, MODEL_KINDS
+from analytics.masks import among, coalesced, known, rows, without
+from analytics.model import BUCKETS, MODEL_KINDS, TIME
 from analytics.names import Names
 from analytics.owners import Owners
 from analytics.prices import PriceBook, priced
@@ -76,8 +76,8 @@ class Account:
         if len(gone := self._history.gone(best, stored)):
             numbered, best = numbered.join(gone, on="record_key", how="anti"), best.join(gone, on="record_key", how="anti")
         news = tagged(_news(best, stored), attributes, rules.owners.asked, "row")
-        kept = news.drop("row")
-        replaced = stored.join(kept, on="record_key", how="semi")
+        kept = without(news, "row")
+        replaced = stored.join(kept, on="record_key", how="semi") if stored.height else stored
         links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now))
         repeated = _repeats(numbered, stored) + arrived.height - numbered.height
         revised = arrived.height - repeated - (kept.height - replaced.height)
@@ -154,14 +154,14 @@ class Account:
 
     def _count(self, kept: pl.DataFrame, rules: Rules, now: datetime, due: pl.Series, processes: set[str]):
         """The links and charges that these records and what is due call for, the keys of the records concerned, and what to note then."""
-        steps, points = prepared(kept.filter(pl.col("signal") != "point")), kept.filter(pl.col("measure").is_not_null())
+        steps, points = prepared(rows(kept, ~among(kept["signal"], ("point",)))), rows(kept, known(kept["measure"]))
         family = self._lineage.after(kept)
         children = self._lineage.children(moved) if (moved := self._lineage.moved(family)) else None
         names = self._history.names_of(steps)
         held = self._around(steps, names, due, children)
         nodes = pl.concat([steps, held]) if held.height else steps
         before = self._history.links_of(nodes["record_key"])
-        counted = before.filter("counts", pl.col("reason") != "counts")["record_key"]
+        counted = before.filter("counts", pl.col("reason") != "counts")["record_key"] if before.height else before["record_key"]
         resolved = usage.resolve(nodes, rules.prices.prices_tools, counted, due)
         notes = [lambda: self._waiting.note(nodes["trace_id"].drop_nulls().unique(), resolved.waiting, points["process"], now)]
         notes.append(lambda: self._lineage.note(family))
@@ -172,7 +172,7 @@ class Account:
             before = pl.concat([before, self._history.links_of(metered.links["record_key"])])
             links, calls = pl.concat([links, metered.links]), pl.concat([calls, metered.calls.select(calls.columns)])
             notes.append(lambda: self._waiting.settled(processes, metered.calls["process"]))
-        fresh = points.filter(~pl.col("process").fill_null("").is_in(sorted(processes)))
+        fresh = points.filter(~pl.col("process").fill_null("").is_in(sorted(processes))) if points.height and processes else points
         if fresh.height:
             links = pl.concat([links, _waiting_points(fresh)])
         return *self._changes(links, _attributed(calls, rules.owners, family), before, rules), names, notes
@@ -225,7 +225,7 @@ def _news(best: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
             .unique("record_key", keep="first")
         )
         best = best.join(standing.filter("stored"), on="record_key", how="anti", maintain_order="left")
-    return best.with_columns(ordinal=pl.int_range(pl.len(), dtype=pl.Int32))
+    return best.hstack([pl.Series("ordinal", np.arange(best.height, dtype=np.int32))])
 
 
 def _repeats(arrived: pl.DataFrame, stored: pl.DataFrame) -> int:
@@ -264,7 +264,8 @@ def _processes(steps: pl.DataFrame, children: pl.DataFrame) -> pl.Series:
 def _attributed(merged: pl.DataFrame, owners: Owners, family: Family) -> pl.DataFrame:
     """Merged calls with when they happened and whose they are."""
     of_parents = family.frame(merged.filter(pl.col("loop").is_null())["run_parent"]) if family.loops else None
-    return owners.attribute(merged.with_columns(usage.happened_at().alias("happened_at")), of_parents)
+    happened_at = coalesced(merged["ended_at"], merged["started_at"]).cast(TIME).alias("happened_at")
+    return owners.attribute(merged.hstack([happened_at]), of_parents)
 
 
 def _charges(owned: pl.DataFrame, prices: PriceBook) -> pl.DataFrame:

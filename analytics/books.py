@@ -13,6 +13,7 @@ from analytics import evidence
 from analytics.account import Account, Entry, Rules
 from analytics.allocation import allocated
 from analytics.ledger import Change, Ledger
+from analytics.masks import always, any_known, rows, without
 from analytics.model import DETAILS
 from analytics.operations import NO_CHARGES, Operation
 from analytics.reattribution import reattributed
@@ -130,7 +131,7 @@ class Books:
     def _append(self, entries: dict[str, Entry], commit_no: int, now: datetime, **more: pl.DataFrame) -> Posted:
         records = _stacked(entries, commit_no, "records")
         tables = {
-            "records": records.drop(DETAILS),
+            "records": without(records, *DETAILS),
             "record_details": _details(records),
             "links": _stacked(entries, commit_no, "links"),
             "charges": _stacked(entries, commit_no, "charges"),
@@ -162,17 +163,18 @@ def _together(parts: Iterable[Arrived]) -> tuple[pl.DataFrame, pa.Table]:
 
 
 def _stacked(entries: dict[str, Entry], commit_no: int, name: str) -> pl.DataFrame:
-    stamped = [
-        getattr(entry, name).with_columns(tenant=pl.lit(tenant), commit_no=pl.lit(commit_no, pl.Int64)) for tenant, entry in entries.items()
-    ]
-    return pl.concat(stamped)
+    stamped = []
+    for tenant, entry in entries.items():
+        rows = without(getattr(entry, name), "tenant", "commit_no")
+        stamps = [always("tenant", tenant, pl.String, rows.height), always("commit_no", commit_no, pl.Int64, rows.height)]
+        stamped.append(rows.hstack(stamps))
+    return pl.concat(stamped) if len(stamped) > 1 else stamped[0]
 
 
 def _details(records: pl.DataFrame) -> pl.DataFrame:
     """The rows of what few records have."""
-    said = [name for name in DETAILS if records[name].null_count() < records.height]
-    kept = records.select("tenant", "commit_no", "ordinal", *DETAILS)
-    return kept.filter(pl.any_horizontal(pl.col(said).is_not_null())) if said else kept.clear()
+    kept = records[["tenant", "commit_no", "ordinal", *DETAILS]]
+    return rows(kept, any_known(records, DETAILS))
 
 
 def _evidence(entries: dict[str, Entry], commit_no: int) -> pl.DataFrame:

@@ -105,12 +105,14 @@ class Crossing:
     """Known spend alone has not reached the threshold in this window."""
 
 
+_MEASURES = (TOKENS.alias("tokens"), (pl.col("unknown_calls") + pl.col("unpriced_calls")).cast(pl.Int64).alias("missing_calls"))
+
+
 def counted(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
     """The charges that count against a policy, with `scope`, `window`, `tokens` and `missing_calls`."""
     matches = [_is_any_of(pl.col(dimension), values) for dimension, values in policy.when.items()]
     scope = _named(pl.col(policy.per)) if policy.per else pl.lit(ALL)
-    missing = (pl.col("unknown_calls") + pl.col("unpriced_calls")).cast(pl.Int64)
-    return charges.filter(*matches).with_columns(scope=scope, window=_window(policy), tokens=TOKENS, missing_calls=missing)
+    return (charges.filter(*matches) if matches else charges).with_columns(*_MEASURES, scope.alias("scope"), _window(policy))
 
 
 Total = tuple[str, str, str, int, int, int, datetime]

@@ -48,6 +48,11 @@ class Retryable(LoopledgerError):
 class Permanent(LoopledgerError):
     """The same request will always fail."""
 
+    def __init__(self, *args: object, field: str = "body"):
+        super().__init__(*args)
+        self.field = field
+        """What of the request does not fit: the path of a value, a header, or the body as a whole."""
+
 
 class TooLarge(Permanent):
     """The request is over a size limit."""

@@ -48,8 +48,7 @@ class History:
     def remember(self, commit_no: int, records: pl.DataFrame, names: Names, keys: np.ndarray) -> None:
         """Notes the records of a commit with their names, and the keys of all records that its links and charges are about."""
         self._records.add(np.unique(np.concatenate([records["record_key"].to_numpy(), keys])), commit_no)
-        steps = records.filter(pl.col("signal") != "point")
-        self._traces.add(np.unique(trace_keys(steps["trace_id"].drop_nulls())), commit_no)
+        self._traces.add(np.unique(trace_keys(records["trace_id"].drop_nulls())), commit_no)  # points have none
         self._names.add(names.kept, commit_no)
 
     def records(self, keys: pl.Series) -> pl.DataFrame:

@@ -142,11 +142,11 @@ class Ledger:
         self._connection.close()
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
-        if rows.height == 1:  # values cost a tenth of what it takes to register a frame
-            names, marks = ", ".join(f'"{name}"' for name in rows.columns), ", ".join("?" * rows.width)
-            cursor.execute(f"insert into {table} ({names}) values ({marks})", rows.row(0))
-            return
         said = rows[[name for name in rows.columns if rows[name].null_count() < rows.height]]  # a column costs, even one of nulls
+        if said.height == 1:  # values cost a tenth of what it takes to register a frame
+            names, marks = ", ".join(f'"{name}"' for name in said.columns), ", ".join("?" * said.width)
+            cursor.execute(f"insert into {table} ({names}) values ({marks})", said.row(0))
+            return
         with _registered(cursor, {"batch": said}):
             cursor.execute(f"insert into {table} by name select * from batch")
 

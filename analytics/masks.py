@@ -69,9 +69,26 @@ def where(holds: np.ndarray, values: pl.Series) -> pl.Series:
     return values.zip_with(pl.Series(holds), nothing(values))
 
 
+def always(name: str, value: object, type_: pl.DataType, count: int) -> pl.Series:
+    """A column of one value."""
+    return pl.Series(name, [value], type_).new_from_index(0, count)
+
+
+def without(frame: pl.DataFrame, *names: str) -> pl.DataFrame:
+    """The frame without some columns, as it is where there are none of these."""
+    return frame[[name for name in frame.columns if name not in names]]
+
+
+def rows(frame: pl.DataFrame, holds: np.ndarray) -> pl.DataFrame:
+    """The rows where it holds."""
+    if holds.all():
+        return frame
+    return frame.filter(holds) if holds.any() else frame.head(0)
+
+
 def nothing(values: pl.Series) -> pl.Series:
     """As many nulls of the same name and type."""
-    return pl.Series(values.name, [None], values.dtype).new_from_index(0, len(values))
+    return always(values.name, None, values.dtype, len(values))
 
 
 def coalesced(own: pl.Series, *others: pl.Series) -> pl.Series:

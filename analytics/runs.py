@@ -11,6 +11,7 @@ import polars as pl
 from analytics import usage
 from analytics.books import Posted
 from analytics.budgets import ALL
+from analytics.masks import among, known
 from analytics.model import UNATTRIBUTED
 from analytics.owners import Owners
 
@@ -63,7 +64,7 @@ class Runs:
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit."""
         ended = self._ended(posted.records)
-        going = posted.records.join(ended, on=["tenant", "run"], how="anti")
+        going = posted.records.join(ended, on=["tenant", "run"], how="anti") if ended.height else posted.records
         if going.height:
             charges = posted.charges.join(going, on=["tenant", "run"], how="semi")
             for run in self.arriving(Posted(posted.commit_no, going, charges, repeated=0, revised=0), now):
@@ -114,6 +115,9 @@ class Runs:
 
     def _ended(self, records: pl.DataFrame) -> pl.DataFrame:
         """(tenant, run) whose root span is here: a trace's own root, or of an explicit run the agent or chain around it."""
-        is_root = (pl.col("signal") == "span") & pl.col("parent_span_id").is_null() & pl.col("ended_at").is_not_null()
+        is_root = among(records["signal"], ("span",)) & ~known(records["parent_span_id"]) & known(records["ended_at"])
+        if not is_root.any():
+            return records[["tenant", "run"]].head(0)
+        roots = records[["tenant", "run", "kind", "trace_id"]].filter(is_root)
         encloses = pl.col("kind").is_in(_ENCLOSING) | (pl.col("run") == pl.col("trace_id").bin.encode("hex"))
-        return records.filter(is_root & encloses).select("tenant", "run").unique()
+        return roots.filter(encloses)[["tenant", "run"]].unique()

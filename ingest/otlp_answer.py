@@ -1,4 +1,7 @@
-"""OTLP answers: responses, partial success and the signal header, the same for gRPC and HTTP."""
+"""OTLP answers: responses, partial success, refusals and the signal header, the same for gRPC and HTTP.
+
+Records left out are a partial success even when nothing is left: the request was read, and to send it again would change nothing.
+"""
 
 import base64
 import hashlib
@@ -6,16 +9,24 @@ import hmac
 from collections.abc import Sequence
 from datetime import UTC
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.rpc.code_pb2 import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from analytics.errors import LoopledgerError, Permanent, Retryable, TooLarge
 from ingest.pipeline import Answer
 from ingest.wire import Signal
 
 SIGNAL_HEADER = "x-loopledger-signal"
 _MOST_SIGNALS = 8
+_MOST_TEXT = 1000
+"""Characters of a reason: senders hold answers in memory and headers are bounded."""
+_RETRY_SECONDS = 1.0
 _RESPONSES = {
     "traces": (ExportTraceServiceResponse, "rejected_spans"),
     "logs": (ExportLogsServiceResponse, "rejected_log_records"),
@@ -30,6 +41,31 @@ def response(signal: Signal, answer: Answer) -> Message:
         return kind()
     reason = f"{answer.rejected} without a valid trace id and span id were left out"
     return kind(partial_success={field: answer.rejected, "error_message": reason})
+
+
+def refusal(error: LoopledgerError) -> Status:
+    """What a sender is told of an error: with a RetryInfo when it should come again, with a BadRequest when its bytes are at fault."""
+    message = str(error)[:_MOST_TEXT]
+    if (delay := retry_delay(error)) is not None:
+        return _status(UNAVAILABLE, message, RetryInfo(retry_delay=Duration(nanos=round(delay * 1e9) % 10**9, seconds=int(delay))))
+    if isinstance(error, TooLarge):
+        return _status(RESOURCE_EXHAUSTED, message)
+    field = error.field if isinstance(error, Permanent) else "body"
+    return _status(INVALID_ARGUMENT, message, BadRequest(field_violations=[{"field": field[:_MOST_TEXT], "description": message}]))
+
+
+def retry_delay(error: LoopledgerError) -> float | None:
+    """Seconds after which the same request may succeed; None when it never will."""
+    if not isinstance(error, Retryable):
+        return None
+    return _RETRY_SECONDS if error.retry_after is None else error.retry_after
+
+
+def _status(code: int, message: str, *details: Message) -> Status:
+    status = Status(code=code, message=message)
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
 
 
 def signal_headers(signals: Sequence[dict], key: bytes) -> list[tuple[str, str]]:

@@ -1,11 +1,12 @@
 """OTLP over gRPC: raw bytes in, an answer when they are durable."""
 
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import grpc
 
-from analytics.errors import LoopledgerError, Retryable, TooLarge
-from ingest.otlp_answer import response, signal_headers
+from analytics.errors import LoopledgerError
+from ingest.otlp_answer import refusal, response, signal_headers
 from ingest.pipeline import Answer, Request
 from ingest.wire import Signal
 
@@ -34,18 +35,18 @@ class _Exports(grpc.GenericRpcHandler):
             try:
                 answer = await self._accept(Request(body, signal, self._tenant))
             except LoopledgerError as error:
-                await context.abort(_status(error), str(error))
+                await _abort(context, error)
             context.set_trailing_metadata(signal_headers(answer.signals, self._key))
             return response(signal, answer).SerializeToString()
 
         return export
 
 
-async def serve(address: str, accept: Accept, tenant: str, key: bytes) -> tuple[grpc.aio.Server, int]:
-    """A running server and its port. Raises OSError when the port is taken."""
+async def serve(address: str, accept: Accept, tenant: str, key: bytes, max_body: int = MAX_BODY) -> tuple[grpc.aio.Server, int]:
+    """A running server and its port; it takes bodies of `max_body` bytes. Raises OSError when the port is taken."""
     options = [
         ("grpc.so_reuseport", 0),  # without it a second collector would bind the same port and share its traffic unnoticed
-        ("grpc.max_receive_message_length", MAX_BODY),
+        ("grpc.max_receive_message_length", max_body),
         ("grpc.max_metadata_size", 16 * 1024),
         ("grpc.max_concurrent_streams", 256),
     ]
@@ -59,7 +60,10 @@ async def serve(address: str, accept: Accept, tenant: str, key: bytes) -> tuple[
     return server, port
 
 
-def _status(error: LoopledgerError) -> grpc.StatusCode:
-    if isinstance(error, TooLarge):
-        return grpc.StatusCode.RESOURCE_EXHAUSTED
-    return grpc.StatusCode.UNAVAILABLE if isinstance(error, Retryable) else grpc.StatusCode.INVALID_ARGUMENT
+async def _abort(context: grpc.aio.ServicerContext, error: LoopledgerError) -> NoReturn:
+    """The error as a status, whose details travel beside it where gRPC's own libraries look for them."""
+    status = refusal(error)
+    await context.abort(_CODES[status.code], status.message, (("grpc-status-details-bin", status.SerializeToString()),))
+
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}

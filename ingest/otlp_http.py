@@ -1,101 +1,117 @@
 """OTLP over HTTP: protobuf and JSON, bounded before and after decompression, errors in the request's own encoding."""
 
-import zlib
+import asyncio
+import math
+from dataclasses import dataclass
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
-from google.rpc.code_pb2 import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE
-from google.rpc.status_pb2 import Status
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from analytics.errors import LoopledgerError, Permanent, Retryable, TooLarge
 from ingest import otlp_json
-from ingest.otlp_answer import response, signal_headers
+from ingest.otlp_answer import refusal, response, retry_delay, signal_headers
+from ingest.otlp_body import UnsupportedMedia, decompressed
 from ingest.otlp_grpc import MAX_BODY, Accept
 from ingest.pipeline import Request
 from ingest.wire import Signal
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
-_RETRY_AFTER = "1"  # seconds
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_AT_ONCE = 16_384
+"""Bytes that are read where they come; more would hold up everybody else's answers."""
 
 
-class UnsupportedMedia(Permanent):
-    """A content type or encoding that OTLP does not know."""
+class _UnknownMethod(Permanent):
+    """OTLP is POST."""
 
 
-def routes(accept: Accept, tenant: str, key: bytes) -> list[Route]:
-    """POST /v1/traces, /v1/logs and /v1/metrics."""
-    return [Route(f"/v1/{signal}", _export(signal, accept, tenant, key), methods=["POST"]) for signal in ("traces", "logs", "metrics")]
+class _UnknownPath(Permanent):
+    """A signal that is not taken here."""
 
 
-def _export(signal: Signal, accept: Accept, tenant: str, key: bytes):
-    async def export(http: HttpRequest) -> Response:
-        media = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+def routes(accept: Accept, tenant: str, key: bytes, max_body: int = MAX_BODY) -> list[Route]:
+    """/v1/traces, /v1/logs and /v1/metrics; profiles are refused as OTLP says. `max_body` in bytes, compressed and not."""
+    exports = {signal: _Export(signal, accept, tenant, key, max_body) for signal in ("traces", "logs", "metrics")}
+    return [
+        *(Route(f"/v1/{signal}", export, methods=_METHODS) for signal, export in exports.items()),
+        Route("/v1development/{signal}", _unknown, methods=["POST"]),
+    ]
+
+
+async def _unknown(http: HttpRequest) -> Response:
+    return _refuse(_UnknownPath(f"{http.url.path} is not served; send traces, logs or metrics", field="path"), _media(http))
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """The ASGI app of one signal."""
+
+    signal: Signal
+    accept: Accept
+    tenant: str
+    key: bytes
+    max_body: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = HttpRequest(scope, receive)
         try:
-            if media not in (_PROTOBUF, _JSON):
-                raise UnsupportedMedia(f"content-type {media!r} is not supported, send {_PROTOBUF} or {_JSON}")
-            body = _decompressed(await _received(http), http.headers.get("content-encoding", ""))
-            body = otlp_json.to_protobuf(body, signal) if media == _JSON else body
-            answer = await accept(Request(body, signal, tenant))
+            answer = await self._answer(http)
         except LoopledgerError as error:
-            return _refusal(error, media)
+            answer = _refuse(error, _media(http))
         except ClientDisconnect:
-            return Response(status_code=400)
-        return _respond(response(signal, answer), media, 200, signal_headers(answer.signals, key))
+            return
+        await answer(scope, receive, send)
 
-    return export
+    async def _answer(self, http: HttpRequest) -> Response:
+        media = _media(http)
+        if http.method != "POST":
+            raise _UnknownMethod(f"{http.method} is not allowed, send POST", field="method")
+        if media not in (_PROTOBUF, _JSON):
+            raise UnsupportedMedia(f"content-type {media!r} is not supported, send {_PROTOBUF} or {_JSON}", field="content-type")
+        answer = await self.accept(Request(await self._protobuf(http, media), self.signal, self.tenant))
+        return _respond(response(self.signal, answer), media, 200, signal_headers(answer.signals, self.key))
 
+    async def _protobuf(self, http: HttpRequest, media: str) -> bytes:
+        body, encoding = await self._received(http), http.headers.get("content-encoding", "")
+        if media == _PROTOBUF and not encoding:
+            return body
+        if len(body) <= _AT_ONCE:
+            return self._read(body, encoding, media)
+        return await asyncio.to_thread(self._read, body, encoding, media)
 
-async def _received(http: HttpRequest) -> bytes:
-    parts, size = [], 0
-    async for part in http.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise TooLarge(f"the body is larger than {MAX_BODY} bytes")
-        parts.append(part)
-    return b"".join(parts)
+    async def _received(self, http: HttpRequest) -> bytes:
+        parts, size = [], 0
+        async for part in http.stream():
+            size += len(part)
+            if size > self.max_body:
+                raise TooLarge(f"the body is larger than {self.max_body} bytes")
+            parts.append(part)
+        return b"".join(parts)
 
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    """The body without its content-encoding, never more than the limit in memory."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return body
-    if encoding != "gzip":
-        raise UnsupportedMedia(f"content-encoding {encoding!r} is not supported, send gzip or none")
-    parts, left = [], MAX_BODY
-    while body:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(body, left + 1)
-        except zlib.error as error:
-            raise Permanent(f"the body is not gzip: {error}") from error
-        left -= len(part)
-        if left < 0:
-            raise TooLarge(f"the body decompresses to more than {MAX_BODY} bytes")
-        if not member.eof:
-            raise Permanent("the gzip body ends too early")
-        parts.append(part)
-        body = member.unused_data
-    return b"".join(parts)
+    def _read(self, body: bytes, encoding: str, media: str) -> bytes:
+        body = decompressed(body, encoding, self.max_body)
+        return otlp_json.to_protobuf(body, self.signal) if media == _JSON else body
 
 
-def _refusal(error: LoopledgerError, media: str) -> Response:
+_STATUSES = ((Retryable, 503), (TooLarge, 413), (UnsupportedMedia, 415), (_UnknownMethod, 405), (_UnknownPath, 404))
+
+
+def _media(http: HttpRequest) -> str:
+    return http.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse(error: LoopledgerError, media: str) -> Response:
     """google.rpc.Status in the request's encoding, as OTLP demands of every error."""
-    code, status = next((code, status) for kind, code, status in _CODES if isinstance(error, kind))
-    headers = [("retry-after", _RETRY_AFTER)] if isinstance(error, Retryable) else []
-    return _respond(Status(code=code, message=str(error)), media, status, headers)
-
-
-_CODES = (
-    (Retryable, UNAVAILABLE, 503),
-    (TooLarge, RESOURCE_EXHAUSTED, 413),
-    (UnsupportedMedia, INVALID_ARGUMENT, 415),
-    (LoopledgerError, INVALID_ARGUMENT, 400),
-)
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 400)
+    headers = [("allow", "POST")] if status == 405 else []
+    if (delay := retry_delay(error)) is not None:
+        headers.append(("retry-after", str(math.ceil(delay))))
+    return _respond(refusal(error), media, status, headers)
 
 
 def _respond(message: Message, media: str, status: int, headers: list[tuple[str, str]]) -> Response:

@@ -29,8 +29,6 @@ MAX_DEPTH = 100
 """Messages inside messages, the request included: protobuf's parser refuses more. An array costs two, a key-value list three."""
 
 ID_DIGITS = {"trace_id": 32, "span_id": 16, "parent_span_id": 16}
-IDENTIFIED = ("Span", "Link")
-"""Messages whose own ids may not be empty; a log record or an exemplar need not belong to a span."""
 
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -50,7 +48,7 @@ def to_protobuf(body: bytes, signal: Literal["traces", "logs", "metrics"]) -> by
     try:
         fields = _message(request.DESCRIPTOR)(document, 0)
     except _Misfit as misfit:
-        raise Permanent(f"{misfit.place}: {misfit}") from None
+        raise Permanent(f"{misfit.place}: {misfit}", field=misfit.place) from None
     _refuse_another_signal(document, signal)
     return request(**fields).SerializeToString()
 
@@ -87,7 +85,7 @@ def _refuse_another_signal(document: dict[str, Any], signal: str) -> None:
     # Its root would be ignored as an unknown field, and everything in it lost behind a success.
     root, misplaced = ROOTS[signal], document.keys() & set(ROOTS.values())
     if misplaced and root not in misplaced:
-        raise Permanent(f"{min(misplaced)}: expected {root} in a request for {signal}")
+        raise Permanent(f"{min(misplaced)}: expected {root} in a request for {signal}", field=min(misplaced))
 
 
 def _message(descriptor: Descriptor) -> Reader:
@@ -122,8 +120,7 @@ def _reader(field: FieldDescriptor) -> Reader:
     elif field.type in INTEGERS:
         read = _integer(INTEGERS[field.type])
     elif field.name in ID_DIGITS:
-        required = field.containing_type.name in IDENTIFIED and field.name != "parent_span_id"
-        read = _hex_id(ID_DIGITS[field.name], required)
+        read = _hex_id(ID_DIGITS[field.name])
     else:
         read = SCALARS[field.type]
     return _array(read) if field.is_repeated else read
@@ -157,17 +154,17 @@ def _integer(allowed: range) -> Reader:
     return read
 
 
-def _hex_id(digits: int, required: bool) -> Reader:
+def _hex_id(digits: int) -> Reader:
+    """An id of another form becomes one that names nothing, so that its record alone is left out."""
+
     def read(value: Any, _depth: int) -> bytes:
-        if value == "" and not required:
-            return b""
+        if type(value) is not str:
+            raise _Misfit(f"expected {digits} hex digits")
         try:
             raw = bytes.fromhex(value)
-        except (TypeError, ValueError):
-            raw = b""
-        if len(raw) * 2 != digits or len(value) != digits:  # fromhex skips blanks
-            raise _Misfit(f"expected {digits} hex digits")
-        return raw
+        except ValueError:
+            return b""
+        return raw if len(value) == len(raw) * 2 == digits else b""  # fromhex skips blanks
 
     return read
 

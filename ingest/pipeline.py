@@ -10,6 +10,7 @@ from itertools import groupby
 from analytics.books import Arrived, Books, Posted
 from analytics.errors import LoopledgerError, Permanent, Retryable
 from analytics.guard import Guard
+from analytics.masks import without
 from analytics.signals import Signals
 from ingest import records, wire
 from ingest.clock import Clock
@@ -146,7 +147,7 @@ class Pipeline:
             return
         for part in good:
             self.clock.see(part.arrivals.records["ended_at"].max())
-        arrived = [Arrived(part.requests[0].tenant, part.arrivals.records.drop("body"), part.arrivals.evidence) for part in good]
+        arrived = [Arrived(part.requests[0].tenant, without(part.arrivals.records, "body"), part.arrivals.evidence) for part in good]
         with self.lock:
             posted = self.books.post(arrived, self.clock.now())
             self._count([part.arrivals for part in good], posted)

@@ -68,7 +68,7 @@ def test_another_content_type_is_refused(client: httpx.Client, media: str):
     assert (answer.status_code, status_of(answer)[0]) == (415, INVALID_ARGUMENT)
 
 
-@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "x"])
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x"])
 def test_another_content_encoding_is_refused(client: httpx.Client, encoding: str):
     headers = {"content-type": PROTOBUF, "content-encoding": encoding}
     assert client.post("/v1/traces", content=traces(chat(1)), headers=headers).status_code == 415

@@ -42,7 +42,7 @@ def value_misfit(member: str, text: str) -> str:
 
 
 def test_a_refusal_names_the_whole_path():
-    bad = request("{}", "{}", "{}", '{"traceId": "5b8efff7"}')
+    bad = request("{}", "{}", "{}", '{"traceId": 5}')
     assert refusal(bad) == "resourceSpans[0].scopeSpans[0].spans[3].traceId: expected 32 hex digits"
 
 
@@ -54,8 +54,8 @@ def test_ids_are_hex_in_any_case(text):
 
 
 @pytest.mark.parametrize("text", ["", "00", "0" * 31, "0" * 33, "g" * 32, "0 " * 16, "٣" * 32, "W47/95gDgQPSabYzgT/GDA=="])
-def test_a_trace_id_that_is_not_32_hex_digits_is_refused(text):
-    assert misfit(f'{{"traceId": "{text}"}}') == ".traceId: expected 32 hex digits"
+def test_a_trace_id_that_is_not_32_hex_digits_names_nothing(text):
+    assert span(f'{{"traceId": "{text}", "name": "x"}}') == Span(name="x")
 
 
 @pytest.mark.parametrize("text", ["7", "[]", "{}", "true"])
@@ -65,7 +65,7 @@ def test_an_id_that_is_no_string_is_refused(text):
 
 @pytest.mark.parametrize("field", ["spanId", "parentSpanId"])
 def test_a_span_id_has_16_digits(field):
-    assert misfit(f'{{"{field}": "{"0" * 32}"}}') == f".{field}: expected 16 hex digits"
+    assert span(f'{{"{field}": "{"0" * 32}", "name": "x"}}') == Span(name="x")
 
 
 def test_an_empty_parent_is_an_absent_one():
@@ -250,7 +250,7 @@ def test_nul_long_keys_and_a_byte_order_mark_are_data_like_any_other():
 
 
 def test_a_refusal_never_repeats_what_was_sent():
-    assert "secret" not in misfit('{"traceId": "secret"}') + misfit('{"kind": "secret"}') + refusal(b'{"a": "secret",}')
+    assert "secret" not in misfit('{"startTimeUnixNano": "secret"}') + misfit('{"kind": "secret"}') + refusal(b'{"a": "secret",}')
 
 
 @pytest.mark.parametrize(("root", "signal"), [("resourceLogs", "traces"), ("resourceSpans", "logs"), ("resourceSpans", "metrics")])
