@@ -10,7 +10,7 @@ from ingest.arguments import data_of, with_config, with_data
 def erase(args: argparse.Namespace) -> int:
     """Removes the evidence of a user or of a tenant and replaces user ids by keyed hashes, everywhere; money stays as it is.
 
-    Example: loopledger erase --user ada@example.com --reason "request of 3 November" --yes
+    Example: loopledger erase --user ada@example.com --reason request-of-3-November --yes
     """
     from ingest import keeping
     from ingest.operate import who
