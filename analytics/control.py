@@ -6,7 +6,7 @@ SQLite with every commit synced. Effects are inserted under unique keys, so what
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,6 +189,31 @@ class Control:
                 sa.insert(self.audit).values(at=now, actor=actor, verb=verb, object=object_, detail=json.dumps(detail, default=str))
             )
 
+    def rewrite(self, tenant: str, text: Callable[[str], str], id_of: Callable[[str, Mapping], str | None]) -> None:
+        """Puts every text of a tenant's rows through a function, in one transaction; ids that `id_of` makes of a row are made again."""
+        renamed: dict[str, str] = {}
+        with self.engine.begin() as connection:
+            theirs = connection.scalars(sa.select(self.incidents.c.id).where(self.incidents.c.tenant == tenant)).all()
+            for table in (self.incidents, self.signals):
+                self._rewrite(connection, table, table.c.tenant == tenant, text, id_of, renamed)
+            self._rewrite(connection, self.outbox, self.outbox.c.incident_id.in_(theirs), text, id_of, renamed)
+            self._rewrite(connection, self.audit, sa.true(), text, id_of, renamed)
+
+    def _rewrite(self, connection: sa.Connection, table: sa.Table, mine: sa.ColumnElement, text, id_of, renamed: dict[str, str]) -> None:
+        key = next(iter(table.primary_key.columns))
+        for row in connection.execute(sa.select(table).where(mine)).mappings().all():
+            after = {name: value if name in ("tenant", "id") else _rewritten(value, text, renamed) for name, value in row.items()}
+            if "id" in row and id_of(table.name, row) == row["id"]:
+                after["id"] = renamed[row["id"]] = id_of(table.name, after)
+            if after != dict(row):
+                connection.execute(sa.update(table).where(key == row[key.name]).values(after))
+
+    def vacuum(self) -> None:
+        """Writes the file anew without what was deleted from it. Meant for a store that nobody else has open."""
+        with closing(self.engine.raw_connection()) as raw:
+            raw.execute("vacuum")
+            raw.execute("pragma wal_checkpoint(truncate)")
+
     def close(self) -> None:
         """Lets go of the file."""
         self.engine.dispose()
@@ -236,6 +261,14 @@ class Control:
                 raw.executescript(f"begin; {statement(steps[number])}; update schema_version set version = {number + 1}; commit;")
         finally:
             raw.close()
+
+
+def _rewritten(value: Any, text: Callable[[str], str], renamed: Mapping[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    for before, after in renamed.items():
+        value = value.replace(before, after) if before != after else value
+    return text(value)
 
 
 def _configure(connection, _) -> None:

@@ -6,7 +6,7 @@ that lost what it acknowledged refuses to serve instead of showing a smaller tot
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
@@ -30,6 +30,10 @@ _CONFIG = {
     "memory_limit": "600MB",
     "threads": "1",
 }
+Change = tuple[str, Mapping[str, object]]
+"""A statement below analytics/sql that removes or rewrites rows, and its parameters; frames among them are tables it may name."""
+REWRITE = "rewrite"
+"""The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _WAL_BYTES = 96_000_000  # checkpoint at this size at the latest: 228 MB take 4 s to recover
 
 
@@ -74,8 +78,8 @@ class Ledger:
         """Like `query`, as a stream of record batches for answers that should not be held at once."""
         return self._connection.cursor().sql(statement(name), params=params or None).to_arrow_reader(batch_rows)
 
-    def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame]) -> None:
-        """One transaction of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
+    def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame], changes: Sequence[Change] = ()) -> None:
+        """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
         cursor = self._cursor()
         counts = {name: len(rows) for name, rows in tables.items()}
         summary = pl.DataFrame(
@@ -83,6 +87,8 @@ class Ledger:
         )
         cursor.begin()
         try:
+            for change in changes:
+                self._change(cursor, *change)
             for name, rows in {**tables, "commits": summary}.items():
                 if len(rows):
                     self._insert(cursor, name, rows)
@@ -119,15 +125,35 @@ class Ledger:
 
     def snapshot(self, path: Path) -> int:
         """Writes every row as of one moment into a new file, while commits go on; the number of the last commit in it."""
+        with self._copied(path) as cursor:
+            return cursor.execute("select coalesce(max(commit_no), 0) from copied.commits").fetchone()[0]
+
+    def copy_to(self, path: Path) -> None:
+        """Writes every row into a new file, in order and without the space of what was deleted. Raises StoreError when the copy differs;
+        nothing may be committed meanwhile."""
+        here = self._rows("select current_database()")[0][0]
+        self._cursor().execute("checkpoint")
+        with self._copied(path) as cursor:
+            for (table,) in self._rows("select table_name from duckdb_tables() where database_name = $1 order by 1", [here]):
+                said = [
+                    cursor.execute(f'select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from "{name}".main."{table}" t').fetchone()
+                    for name in (here, "copied")
+                ]
+                if said[0] != said[1]:
+                    raise StoreError(f"the copy of {self.path} differs in table {table}: nothing is replaced")
+
+    @contextmanager
+    def _copied(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor that sees a copy of everything, in this new file, as `copied`."""
         cursor, here = self._connection.cursor(), self._rows("select current_database()")[0][0]
         quoted, version = str(path).replace("'", "''"), _CONFIG["storage_compatibility_version"]
-        cursor.execute(f"attach '{quoted}' as snapshot (storage_version '{version}')")
+        cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
         try:
-            cursor.execute(f'copy from database "{here}" to snapshot')
-            cursor.execute("checkpoint snapshot")
-            return cursor.execute("select coalesce(max(commit_no), 0) from snapshot.commits").fetchone()[0]
+            cursor.execute(f'copy from database "{here}" to copied')
+            yield cursor
+            cursor.execute("checkpoint copied")
         finally:
-            cursor.execute("detach snapshot")
+            cursor.execute("detach copied")
 
     def close(self) -> None:
         """Checkpoints and closes, so that the next start has nothing to recover."""
@@ -143,6 +169,27 @@ class Ledger:
             return
         with _registered(cursor, {"batch": said}):
             cursor.execute(f"insert into {table} by name select * from batch")
+
+    def distinct(self, table: str, column: str, tenant: str) -> pl.Series:
+        """The different texts of a column of one tenant's rows."""
+        return (
+            self._cursor()
+            .sql(f'select distinct "{column}" from "{table}" where tenant = $1', params=[tenant])
+            .pl()
+            .to_series()
+            .drop_nulls()
+        )
+
+    def _change(self, cursor: duckdb.DuckDBPyConnection, name: str, given: Mapping[str, object]) -> None:
+        if name == REWRITE:
+            table, column = given["table"], given["column"]
+            with _registered(cursor, {"changed": given["changed"]}):
+                sql = f'update "{table}" set "{column}" = c.after from changed c where tenant = $1 and "{column}" = c.before'
+                cursor.execute(sql, [given["tenant"]])
+            return
+        frames = {key: value for key, value in given.items() if isinstance(value, pl.DataFrame)}
+        with _registered(cursor, frames):
+            cursor.execute(statement(name), {key: value for key, value in given.items() if key not in frames})
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         if not hasattr(self._local, "cursor"):

@@ -27,6 +27,7 @@ from ingest.clock import Clock, Replay
 from ingest.control_api import ControlApi
 from ingest.delivery import Delivery
 from ingest.intake import Intake
+from ingest.keeping_api import KeepingApi
 from ingest.metrics import exposition
 from ingest.report_api import ReportApi
 from ingest.service import Service, opened
@@ -82,6 +83,7 @@ def _app(service: Service, intake: Intake, stopping: asyncio.Event, token: str) 
     routes = [
         *otlp_http.routes(intake.accept, DEFAULT_TENANT, token.encode()),
         *control.routes(),
+        *KeepingApi(service).routes(),
         *ReportApi(service.sources).routes(),
         Route("/healthz", _alive),
         Route("/readyz", _alive),

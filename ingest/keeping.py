@@ -1,83 +1,72 @@
-"""Commands that keep a ledger: verify, backup and restore; parsing and printing only."""
+"""What is kept and what goes: erasure, expiry and compaction of a data directory, through its collector while one holds it."""
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import httpx
+
+from analytics.compaction import Freed
+from analytics.compaction import compact as compacted
+from analytics.config import retention_of
+from analytics.erasure import Erased
+from analytics.erasure import erase as erased
 from analytics.errors import StoreError
-from ingest.arguments import data_of, with_data
+from analytics.keyed import Keyed
+from analytics.operations import Operation
+from analytics.reports import QuestionError
+from analytics.retention import Expired
+from analytics.retention import expire as expired
+from ingest.access import control_token
+from ingest.ask import find_collector
+from ingest.operate import held
+from ingest.service import Service
+
+_TIMEOUT = 3600.0  # seconds; an erasure reads all evidence of a tenant
 
 
-def verify(args: argparse.Namespace) -> int:
-    """Reads a ledger that no collector holds, or a backup, and checks that everything in it adds up.
-
-    Example: loopledger verify --data ./loopledger-data
-    """
-    import tempfile
-
-    from ingest.backups import restore as put_back
-
-    if not args.backup:
-        return _verified(data_of(args))
-    with tempfile.TemporaryDirectory(prefix="loopledger-verify-") as place:
-        put_back(args.backup, Path(place) / "data")
-        return _verified(Path(place) / "data")
+def erase(data: Path, tenant: str | None, user: str | None, who: str, why: str) -> dict[str, int]:
+    """Erases a user, of one tenant or of all, or a tenant; how many users, blobs and texts that were. Raises StoreError, QuestionError."""
+    asked = {"tenant": tenant, "user": user, "who": who, "reason": why}
+    if at := find_collector(data):
+        return _asked(f"{at}/v1/erase", control_token(data), asked)
+    with held(data, None) as service:
+        return erase_here(service, **asked)
 
 
-def _verified(data: Path) -> int:
-    from analytics.control import Control
-    from analytics.ledger import Ledger
-    from analytics.verification import COUNT, verified
-    from ingest.ask import find_collector
-    from ingest.progress import steps
+def erase_here(service: Service, tenant: str | None, user: str | None, who: str, reason: str) -> dict[str, int]:
+    """The same in stores that are open, beside whatever arrives; what is in memory of them begins anew."""
+    known = service.ledger.query("queries/tenants")["tenant"].sort().to_list()
+    if tenant is not None and tenant not in known:
+        raise QuestionError(f"the ledger knows no tenant {tenant!r}")
+    pipeline, now = service.pipeline, service.clock.now()
+    keyed, total = Keyed.of(service.ledger.path.parent), Erased()
+    with pipeline.lock:
+        for one in [tenant] if tenant else known:
+            done = erased(pipeline.books, service.control, keyed, Operation(one, "erasure", who, reason), user, now)
+            total = Erased(total.users + done.users, total.evidence + done.evidence, total.texts + done.texts)
+        service.signals.reload(now)
+        pipeline.guard.reload(now)
+    return {"users": total.users, "evidence": total.evidence, "texts": total.texts}
 
+
+def expire(data: Path, config: Path | None) -> Iterator[Expired]:
+    """Removes what is past its time, portion by portion. Raises StoreError when a collector holds the directory: it does so by itself."""
+    with held(data, config) as service:
+        yield from expired(service.pipeline.books, partial(retention_of, service.config.retention), service.clock.now())
+
+
+def compact(data: Path) -> list[Freed]:
+    """Writes both stores anew. Raises StoreError when a collector holds the directory."""
+    if at := find_collector(data):
+        raise StoreError(f"a collector at {at} holds {data}: stop it first, for its files are replaced")
     if not (data / "ledger.duckdb").exists():
         raise FileNotFoundError(f"{data} holds no ledger")
-    if at := find_collector(data):
-        raise StoreError(f"a collector at {at} holds {data}: stop it, or make a backup and verify that (loopledger verify --backup FILE)")
-    ledger = Ledger(data)
-    try:
-        control = Control(data)
-        try:
-            verdicts = list(steps(verified(ledger, control), "verifying", total=COUNT))
-        finally:
-            control.close()
-    finally:
-        ledger.close()
-    for verdict in verdicts:
-        print(f"{'ok  ' if verdict.holds else 'FAIL'}  {verdict.rule}")
-        for text in verdict.broken:
-            print(f"      {text}")
-    return 0 if all(verdict.holds for verdict in verdicts) else 1
+    return compacted(data)
 
 
-def backup(args: argparse.Namespace) -> int:
-    """One file with ledger and control store as of one moment; a collector may go on working. Tokens and keys are not in it.
-
-    Example: loopledger backup /backups/loopledger-2026-11-26.tar --data ./loopledger-data
-    """
-    from ingest.backups import backup as take
-
-    told = take(data_of(args), args.file)
-    print(f"{args.file}: {told['commit_no']} commits, made at {told['made_at']}, {args.file.stat().st_size:,} bytes")
-    return 0
-
-
-def restore(args: argparse.Namespace) -> int:
-    """Puts a backup into a directory that is empty or not there yet.
-
-    Example: loopledger restore /backups/loopledger-2026-11-26.tar --data ./restored
-    """
-    from ingest.backups import restore as put_back
-
-    data = data_of(args)
-    told = put_back(args.file, data)
-    print(f"{data} holds the {told['commit_no']} commits of {told['made_at']}; start 'loopledger collector --data {data}'")
-    return 0
-
-
-def add_to(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds these commands to a command line."""
-    with_data(add(verify)).add_argument("--backup", type=Path, metavar="FILE", help="look at this backup instead")
-    for command in (backup, restore):
-        with_data(add(command)).add_argument("file", type=Path, metavar="FILE")
+def _asked(url: str, token: str, asked: dict) -> dict[str, int]:
+    answer = httpx.post(url, json=asked, headers={"authorization": f"Bearer {token}"}, timeout=_TIMEOUT)
+    if answer.status_code in (400, 404):
+        raise QuestionError(answer.json()["detail"])
+    return answer.raise_for_status().json()
