@@ -70,13 +70,16 @@ class Account:
 
     def enter(self, arrived: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """Records as they arrived -> what is new in them. Nothing is remembered before `remember`."""
-        best = usage.best_revisions(arrived.with_row_index("row"))
+        numbered = arrived.with_row_index("row")
+        best = usage.best_revisions(numbered)
         stored = self._history.records(best["record_key"])
+        if len(gone := self._history.gone(best, stored)):
+            numbered, best = numbered.join(gone, on="record_key", how="anti"), best.join(gone, on="record_key", how="anti")
         news = tagged(_news(best, stored), attributes, rules.owners.asked, "row")
         kept = without(news, "row")
         replaced = stored.join(kept, on="record_key", how="semi") if stored.height else stored
         links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now))
-        repeated = _repeats(arrived, stored)
+        repeated = _repeats(numbered, stored) + arrived.height - numbered.height
         revised = arrived.height - repeated - (kept.height - replaced.height)
         return Entry(kept, links, charges, keys, names, _evidence_of(news, attributes), repeated, revised, notes)
 
@@ -133,10 +136,17 @@ class Account:
         for note in entry.notes:
             note()
 
+    def expired(self) -> None:
+        """Some of its records are gone."""
+        self._history.note_expired()
+
     def _reread(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Records as they are read now that stand; and those that are other than stored, numbered anew, their old place in `row`."""
         stored = self._history.records(again["record_key"])
-        again = tagged(again, attributes, rules.owners.asked, "ordinal") if attributes.num_rows else again
+        if attributes.num_rows:
+            kept = pl.col("ordinal").is_in(evidence.erased(attributes).tolist())
+            tags = pl.when(kept).then(again["tags"]).otherwise("tags")
+            again = tagged(again, attributes, rules.owners.asked, "ordinal").with_columns(tags=tags)
         standing = again.join(stored, on=["record_key", "content_hash"], how="semi", maintain_order="left")
         read = [name for name in again.columns if name not in ("ordinal", "resource")]
         changed = standing.join(stored, on=read, how="anti", nulls_equal=True, maintain_order="left").with_columns(row=pl.col("ordinal"))
@@ -182,7 +192,7 @@ class Account:
     def _metered(self, processes: set[str], points: pl.DataFrame, resolved: Resolved) -> Metered:
         named = pl.Series("process", sorted(processes), pl.String)
         stored, calls = self._history.points_of(named).select(points.columns), self._history.calls_of(named)
-        fresh = points.filter(pl.col("process").fill_null("").is_in(named.implode()))
+        fresh = points.filter(pl.col("process").fill_null("").is_in(named.implode()) & self._history.is_whole())
         here = compared(resolved.calls.filter(pl.col("process").fill_null("").is_in(named.implode())))
         known = calls.join(resolved.links, on="record_key", how="anti").select(here.columns)
         together = pl.concat([known.cast(dict(here.schema)), here])

@@ -1,6 +1,6 @@
 """The books: one ledger and an account for each tenant. What arrives is posted in one transaction, or not at all."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -12,10 +12,10 @@ import pyarrow as pa
 from analytics import evidence
 from analytics.account import Account, Entry, Rules
 from analytics.allocation import allocated
-from analytics.ledger import Ledger
+from analytics.ledger import Change, Ledger
 from analytics.masks import always, any_known, rows, without
 from analytics.model import DETAILS
-from analytics.operations import Operation
+from analytics.operations import NO_CHARGES, Operation
 from analytics.reattribution import reattributed
 from analytics.repricing import reprice
 
@@ -100,6 +100,24 @@ class Books:
         commit_no = self.ledger.commit_no + 1
         row = operation.row(number, commit_no, now, named.charges)
         return self._append({operation.tenant: named}, commit_no, now, operations=row)
+
+    def change(self, operation: Operation, changes: Sequence[Change], now: datetime, facts: Mapping[str, object]) -> None:
+        """One commit that removes or rewrites stored rows and charges nothing; `facts` are more columns of the operation's row."""
+        number = self.ledger.query("queries/last_operation", tenant=operation.tenant).item() + 1
+        commit_no = self.ledger.commit_no + 1
+        row = operation.row(number, commit_no, now, NO_CHARGES).with_columns(pl.lit(value).alias(name) for name, value in facts.items())
+        self.ledger.append(commit_no, now, {"operations": row}, changes)
+
+    def expired(self, tenant: str) -> None:
+        """Some of a tenant's records are gone."""
+        if tenant in self._accounts:
+            self._accounts[tenant].expired()
+
+    def reopen(self, now: datetime) -> None:
+        """Builds every account again from what is stored."""
+        tenants = list(self._accounts)
+        self._accounts = {}
+        self.open(tenants, now)
 
     def _changed(self, tenant: str, entry: Entry, now: datetime) -> Posted | None:
         is_other = entry.records.height or entry.links.height or entry.charges.height

@@ -6,7 +6,8 @@ SQLite with every commit synced. Effects are inserted under unique keys, so what
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Control:
         sa.event.listen(self.engine, "begin", _begin_immediate)
         try:
             self._migrate()
+            if found := self.problems():
+                raise StoreError(f"{self.path} is damaged: {found[0]}. Restore a backup")
         except sqlite3.Error as error:  # before there is an engine's connection, the driver's own errors come through
             self.close()
             raise StoreError(f"{self.path} cannot be opened: {error}") from error
@@ -64,6 +67,19 @@ class Control:
         self.incidents, self.signals, self.outbox, self.audit, self._cursor = (
             metadata.tables[name] for name in ("incidents", "signals", "outbox", "audit", "cursor")
         )
+
+    def snapshot(self, path: Path) -> None:
+        """Writes everything as of one moment into a new file, while others go on."""
+        with closing(sqlite3.connect(self.path)) as here, closing(sqlite3.connect(path)) as there:
+            here.backup(there)
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the file; nothing for a sound one."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            try:
+                return [text for (text,) in connection.execute("pragma integrity_check") if text != "ok"]
+            except sqlite3.Error as error:
+                return [str(error)]
 
     # The guard's side: effects and the cursor, in one transaction
 
@@ -173,6 +189,31 @@ class Control:
                 sa.insert(self.audit).values(at=now, actor=actor, verb=verb, object=object_, detail=json.dumps(detail, default=str))
             )
 
+    def rewrite(self, tenant: str, text: Callable[[str], str], id_of: Callable[[str, Mapping], str | None]) -> None:
+        """Puts every text of a tenant's rows through a function, in one transaction; ids that `id_of` makes of a row are made again."""
+        renamed: dict[str, str] = {}
+        with self.engine.begin() as connection:
+            theirs = connection.scalars(sa.select(self.incidents.c.id).where(self.incidents.c.tenant == tenant)).all()
+            for table in (self.incidents, self.signals):
+                self._rewrite(connection, table, table.c.tenant == tenant, text, id_of, renamed)
+            self._rewrite(connection, self.outbox, self.outbox.c.incident_id.in_(theirs), text, id_of, renamed)
+            self._rewrite(connection, self.audit, sa.true(), text, id_of, renamed)
+
+    def _rewrite(self, connection: sa.Connection, table: sa.Table, mine: sa.ColumnElement, text, id_of, renamed: dict[str, str]) -> None:
+        key = next(iter(table.primary_key.columns))
+        for row in connection.execute(sa.select(table).where(mine)).mappings().all():
+            after = {name: value if name in ("tenant", "id") else _rewritten(value, text, renamed) for name, value in row.items()}
+            if "id" in row and id_of(table.name, row) == row["id"]:
+                after["id"] = renamed[row["id"]] = id_of(table.name, after)
+            if after != dict(row):
+                connection.execute(sa.update(table).where(key == row[key.name]).values(after))
+
+    def vacuum(self) -> None:
+        """Writes the file anew without what was deleted from it. Meant for a store that nobody else has open."""
+        with closing(self.engine.raw_connection()) as raw:
+            raw.execute("vacuum")
+            raw.execute("pragma wal_checkpoint(truncate)")
+
     def close(self) -> None:
         """Lets go of the file."""
         self.engine.dispose()
@@ -220,6 +261,14 @@ class Control:
                 raw.executescript(f"begin; {statement(steps[number])}; update schema_version set version = {number + 1}; commit;")
         finally:
             raw.close()
+
+
+def _rewritten(value: Any, text: Callable[[str], str], renamed: Mapping[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    for before, after in renamed.items():
+        value = value.replace(before, after) if before != after else value
+    return text(value)
 
 
 def _configure(connection, _) -> None:

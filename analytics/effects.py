@@ -29,6 +29,15 @@ def key_of(incident: Mapping[str, Any]) -> tuple[Place, int]:
     return Place(incident["tenant"], incident["policy"], incident["scope"], incident["window"]), incident["percent"]
 
 
+def id_of(table: str, row: Mapping[str, Any]) -> str | None:
+    """The id that the guard makes for a row of a crossing: its incident, a signal or a message of it; None for rows of other tables."""
+    if table == "incidents":
+        return name_of("inc", *(row[name] for name in ("tenant", "policy", "scope", "window", "percent")))
+    if table == "signals":
+        return name_of("sig", *(row[name] for name in ("incident_id", "tenant", "run_id", "action", "epoch")))
+    return name_of("msg", *(row[name] for name in ("incident_id", "channel", "type"))) if table == "outbox" else None
+
+
 def incident(policy: "Policy", place: Place, crossing: Crossing, now: datetime) -> dict[str, Any]:
     """The row of one crossing."""
     ends, limit = budgets.bounds(policy, place.window), budgets.Limit.of(policy)

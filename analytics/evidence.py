@@ -6,6 +6,7 @@ from enum import IntEnum
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import zstandard
 
 from analytics.model import RECORD
@@ -37,6 +38,8 @@ EVIDENCE = pa.schema(
 )
 NOTHING = pl.DataFrame(schema={name: kind for name, kind in RECORD.items() if name != "tenant"}), EVIDENCE.empty_table()
 """No records, and their evidence."""
+ERASED = "loopledger.erased"
+"""Key of the one attribute that an erased record has left."""
 NOTE = r"^\[redacted: \d+ (?:characters|bytes)(?:, [0-9a-f]+)?\]$"
 """What stands where a text left, see `note`."""
 _LEVEL = 1
@@ -88,6 +91,12 @@ def together(parts: Sequence[tuple[pl.DataFrame, pa.Table]]) -> tuple[pl.DataFra
         rows += part.height
         used += max(resources(table), int(part["resource"].to_numpy().max(initial=-1)) + 1)
     return pl.concat(records), pa.concat_tables(tables)
+
+
+def erased(table: pa.Table) -> np.ndarray:
+    """Ordinals of the records whose evidence was erased: what is stored of them is not read again."""
+    mine = pc.and_(pc.equal(table["part"], int(Part.ATTRIBUTE)), pc.equal(table["key"].cast(pa.string()), ERASED))
+    return np.unique(table["owner"].filter(mine).to_numpy())
 
 
 def unpacked(blobs: Iterable[bytes]) -> pa.Table:

@@ -42,9 +42,13 @@ class Guard:
         self._ledger, self._control, self._runs, self._signals, self._delivers = ledger, control, runs, signals, delivers
         self._policies = {policy.name: policy for policy in policies}
         self._limits = {policy.name: Limit.of(policy) for policy in policies}
-        self._spent: dict[str, dict[tuple[str, str, str], tuple[int, int, int]]] = {policy.name: {} for policy in policies}
-        known = control.all_incidents()
-        self._undeclared = Undeclared(ledger, loops, known)
+        self._loops = loops
+        self._begin()
+
+    def _begin(self) -> None:
+        self._spent: dict[str, dict[tuple[str, str, str], tuple[int, int, int]]] = {name: {} for name in self._policies}
+        known = self._control.all_incidents()
+        self._undeclared = Undeclared(self._ledger, self._loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
         self._to_look_at: set[Place] = set()
         self._to_order: dict[tuple[str, str], Run] = {}
@@ -58,6 +62,11 @@ class Guard:
         self._arrive(self._runs.calling(missed, now))
         self._undeclared.catch_up()
         self.act(now)
+
+    def reload(self, now: datetime) -> None:
+        """Begins anew with what both stores hold."""
+        self._begin()
+        self.catch_up(now)
 
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""

@@ -1,5 +1,7 @@
 """What the ledger holds already, found through indexes: exact queries over few commits instead of scans."""
 
+from datetime import datetime
+
 import numpy as np
 import polars as pl
 
@@ -25,6 +27,7 @@ class History:
         self._records, self._traces, self._names = (Index(ledger.shelf(tenant, name)) for name in ("records", "traces", "names"))
         self._sources = Sources()
         self._add_known()
+        self.note_expired()
 
     def _add_known(self) -> None:
         """Rebuilds the indexes from where they end, some commits at a time."""
@@ -42,6 +45,15 @@ class History:
 
     def _read(self, name: str, first: int, last: int) -> pl.DataFrame:
         return self._ledger.query(f"queries/{name}", tenant=self._tenant, first=first, last=last)
+
+    def note_expired(self) -> None:
+        """Looks up how far records have expired."""
+        self.expired_until: datetime | None = self._ledger.query("queries/expired_until", tenant=self._tenant).item()
+
+    def gone(self, arrived: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+        """Column record_key: of the arrived whose record has expired; its link is what is left of it."""
+        missing = arrived.clear() if self.expired_until is None else arrived.join(stored, on="record_key", how="anti")
+        return self.links_of(missing["record_key"]).select("record_key") if missing.height else missing.select("record_key")
 
     def names_of(self, steps: pl.DataFrame) -> Names:
         """By what these `prepared` spans and log records may be found, and what to look for them under."""
@@ -90,7 +102,14 @@ class History:
 
     def points_of(self, processes: pl.Series) -> pl.DataFrame:
         """The standing revisions of the usage points of these processes ("" for unnamed ones)."""
-        return best_revisions(self._ledger.query("queries/usage_points", {"wanted": processes.to_frame("process")}, tenant=self._tenant))
+        points = best_revisions(self._ledger.query("queries/usage_points", {"wanted": processes.to_frame("process")}, tenant=self._tenant))
+        return points.filter(self.is_whole())
+
+    def is_whole(self) -> pl.Expr:
+        """Whether what a metric point counts has not begun before records expired: then it would hold calls that are gone."""
+        if self.expired_until is None:
+            return pl.lit(True)
+        return ~(pl.col("is_cumulative") & (pl.col("started_at") < self.expired_until)).fill_null(False)
 
     def calls_of(self, processes: pl.Series) -> pl.DataFrame:
         """The calls of these processes, metric points aside: what points are compared with."""

@@ -4,11 +4,9 @@ Append-only tables in one file. A commit is one transaction; after it a high-wat
 that lost what it acknowledged refuses to serve instead of showing a smaller total.
 """
 
-import json
 import logging
-import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
@@ -19,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from analytics.errors import StoreError
+from analytics.mark import Mark
 from analytics.sealed import Shelf, stamp
 
 _LOG = logging.getLogger(__name__)
@@ -32,6 +31,10 @@ _CONFIG = {
     "memory_limit": "600MB",
     "threads": "1",
 }
+Change = tuple[str, Mapping[str, object]]
+"""A statement below analytics/sql that removes or rewrites rows, and its parameters; frames among them are tables it may name."""
+REWRITE = "rewrite"
+"""The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _WAL_BYTES = 96_000_000  # checkpoint at this size at the latest: 228 MB take 4 s to recover
 
 
@@ -52,12 +55,14 @@ class Ledger:
     def __init__(self, directory: Path, *, below_mark: bool = False):
         """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or below its mark."""
         self.path = directory / "ledger.duckdb"
-        self._mark = directory / "ledger.mark"
+        self._mark = Mark(directory)
         self._local = threading.local()
         self._connection = _connect(self.path)
         try:
-            self._migrate()
+            is_new = self._migrate()
             self.commit_no = self._rows("select coalesce(max(commit_no), 0) from commits")[0][0]
+            if is_new and self._mark.read() is None:
+                self._mark.write(0)
             if not below_mark:
                 self._check_mark()
         except BaseException:
@@ -82,8 +87,8 @@ class Ledger:
         """Where an index of this ledger keeps what does not belong in memory."""
         return Shelf(self.path.parent / "index" / tenant.encode().hex() / name, self._stamp)
 
-    def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame]) -> None:
-        """One transaction of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
+    def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame], changes: Sequence[Change] = ()) -> None:
+        """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
         cursor = self._cursor()
         counts = {name: len(rows) for name, rows in tables.items()}
         summary = pl.DataFrame(
@@ -91,6 +96,8 @@ class Ledger:
         )
         cursor.begin()
         try:
+            for change in changes:
+                self._change(cursor, *change)
             for name, rows in {**tables, "commits": summary}.items():
                 if len(rows):
                     self._insert(cursor, name, rows)
@@ -101,7 +108,7 @@ class Ledger:
             raise
         self.commit_no = commit_no
         try:
-            self._write_mark(commit_no)
+            self._mark.write(commit_no)
         except OSError:  # the commit is durable all the same, and must be answered as such; the next one writes its mark again
             _LOG.exception("the mark of commit %d could not be written", commit_no)
 
@@ -114,11 +121,48 @@ class Ledger:
         return True
 
     def accept_loss(self, now: datetime, reason: str) -> int:
-        """Serves again below the mark, with the gap on record; the number of commits that are missing."""
-        mark = self._read_mark()
+        """Serves again below the mark or without one, with the gap on record; the number of commits that are missing, as far as it is
+        known."""
+        try:
+            mark = self._mark.read() or self.commit_no
+        except StoreError:
+            mark = self.commit_no
         self._rows("insert into accepted_losses values ($1, $2, $3, $4)", [now, mark, self.commit_no, reason])
-        self._write_mark(self.commit_no)
+        self._mark.path.unlink(missing_ok=True)
+        self._mark.write(self.commit_no)
         return mark - self.commit_no
+
+    def snapshot(self, path: Path) -> int:
+        """Writes every row as of one moment into a new file, while commits go on; the number of the last commit in it."""
+        with self._copied(path) as cursor:
+            return cursor.execute("select coalesce(max(commit_no), 0) from copied.commits").fetchone()[0]
+
+    def copy_to(self, path: Path) -> None:
+        """Writes every row into a new file, in order and without the space of what was deleted. Raises StoreError when the copy differs;
+        nothing may be committed meanwhile."""
+        here = self._rows("select current_database()")[0][0]
+        self._cursor().execute("checkpoint")
+        with self._copied(path) as cursor:
+            for (table,) in self._rows("select table_name from duckdb_tables() where database_name = $1 order by 1", [here]):
+                said = [
+                    cursor.execute(f'select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from "{name}".main."{table}" t').fetchone()
+                    for name in (here, "copied")
+                ]
+                if said[0] != said[1]:
+                    raise StoreError(f"the copy of {self.path} differs in table {table}: nothing is replaced")
+
+    @contextmanager
+    def _copied(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor that sees a copy of everything, in this new file, as `copied`."""
+        cursor, here = self._connection.cursor(), self._rows("select current_database()")[0][0]
+        quoted, version = str(path).replace("'", "''"), _CONFIG["storage_compatibility_version"]
+        cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
+        try:
+            cursor.execute(f'copy from database "{here}" to copied')
+            yield cursor
+            cursor.execute("checkpoint copied")
+        finally:
+            cursor.execute("detach copied")
 
     def close(self) -> None:
         """Checkpoints and closes, so that the next start has nothing to recover."""
@@ -139,6 +183,27 @@ class Ledger:
         with _registered(cursor, {"batch": said}):
             cursor.execute(f"insert into {table} by name select * from batch")
 
+    def distinct(self, table: str, column: str, tenant: str) -> pl.Series:
+        """The different texts of a column of one tenant's rows."""
+        return (
+            self._cursor()
+            .sql(f'select distinct "{column}" from "{table}" where tenant = $1', params=[tenant])
+            .pl()
+            .to_series()
+            .drop_nulls()
+        )
+
+    def _change(self, cursor: duckdb.DuckDBPyConnection, name: str, given: Mapping[str, object]) -> None:
+        if name == REWRITE:
+            table, column = given["table"], given["column"]
+            with _registered(cursor, {"changed": given["changed"]}):
+                sql = f'update "{table}" set "{column}" = c.after from changed c where tenant = $1 and "{column}" = c.before'
+                cursor.execute(sql, [given["tenant"]])
+            return
+        frames = {key: value for key, value in given.items() if isinstance(value, pl.DataFrame)}
+        with _registered(cursor, frames):
+            cursor.execute(statement(name), {key: value for key, value in given.items() if key not in frames})
+
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         if not hasattr(self._local, "cursor"):
             self._local.cursor = self._connection.cursor()
@@ -147,7 +212,8 @@ class Ledger:
     def _rows(self, sql: str, params: list | None = None) -> list[tuple]:
         return self._cursor().execute(sql, params).fetchall()
 
-    def _migrate(self) -> None:
+    def _migrate(self) -> bool:
+        """Whether the ledger was made just now."""
         steps = migrations("ledger")
         fresh = not self._rows("select 1 from duckdb_tables() where table_name = 'schema_version'")
         version = 0 if fresh else self._rows("select version from schema_version")[0][0]
@@ -157,29 +223,18 @@ class Ledger:
             self._rows(
                 f"begin; {statement(steps[number])}; delete from schema_version; insert into schema_version values ({number + 1}); commit"
             )
+        return fresh
 
     def _check_mark(self) -> None:
-        mark = self._read_mark()
-        if self.commit_no < mark:
+        mark, directory = self._mark.read(), self.path.parent
+        then = f"Restore a backup, or run: loopledger doctor --data {directory} --accept-loss --reason TEXT"
+        if mark is None and self.commit_no:
+            raise StoreError(f"{self._mark.path} is missing, so nobody can tell whether {self.path} is whole. {then}")
+        if mark is not None and self.commit_no < mark:
+            missing = mark - self.commit_no
             raise StoreError(
-                f"{self.path} holds commits up to {self.commit_no}, but {mark} were acknowledged: {mark - self.commit_no} are missing. "
-                f"Restore a backup, or run: loopledger doctor --data {self.path.parent} --accept-loss --reason TEXT"
+                f"{self.path} holds commits up to {self.commit_no}, but {mark} were acknowledged: {missing} are missing. {then}"
             )
-
-    def _read_mark(self) -> int:
-        try:
-            return int(json.loads(self._mark.read_text())["commit_no"]) if self._mark.exists() else 0
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self._mark} is damaged: make sure that {self.path} is whole, then remove the mark") from error
-
-    def _write_mark(self, commit_no: int) -> None:
-        # One write of fixed length in place: a torn one cannot happen within a sector.
-        descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.pwrite(descriptor, f'{{"commit_no": {commit_no:20d}}}\n'.encode(), 0)
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:

@@ -16,6 +16,10 @@ _ROW = pl.Schema(
         "calls": pl.Int64, "delta_usd": pl.Decimal(38, 9),
     }
 )  # fmt: skip
+NO_CHARGES = pl.DataFrame(
+    schema={"call_id": pl.UInt64, "sign": pl.Int8, "calls": pl.Int8, "cost_usd": pl.Decimal(18, 9), "price_book": pl.String}
+)
+"""Of an operation that moves no money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Operation:
     """A change that somebody decided on."""
 
     tenant: str
-    kind: Literal["re-attribution", "allocation", "repricing"]
+    kind: Literal["re-attribution", "allocation", "repricing", "expiry", "erasure"]
     who: str
     why: str
     since: datetime | None = None

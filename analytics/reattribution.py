@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 
@@ -10,6 +11,8 @@ from analytics.account import Account, Entry, Rules
 from analytics.ledger import Ledger
 from analytics.operations import Operation
 
+EDGE = timedelta(days=2)
+"""What arrived so soon after records that have expired may have lost what it belongs to, and is not judged again."""
 _CALLS = 5000  # looked at together
 _PAYS = ("loop", "team", "cost_center", "user", "role", "environment", "owner_rule", "loop_rule")
 _OF_VERSION = ("version", "sign", "kind", "reason")
@@ -34,7 +37,7 @@ def _retagged(account: Account, ledger: Ledger, rules: Rules):
 
 
 def _retagged_parts(account: Account, ledger: Ledger, rules: Rules) -> Iterator[tuple]:
-    for tenant, commit_no in ledger.query("queries/record_commits").iter_rows():
+    for tenant, commit_no in ledger.query("queries/record_commits", edge=EDGE).iter_rows():
         blobs = ledger.query("queries/evidence_of_commit", tenant=tenant, commit_no=commit_no)["attributes"]
         if tenant == account.tenant and len(blobs):
             stored = ledger.query("queries/records_of_commit", tenant=tenant, commit_no=commit_no).select(evidence.NOTHING[0].columns)
@@ -44,8 +47,10 @@ def _retagged_parts(account: Account, ledger: Ledger, rules: Rules) -> Iterator[
 
 
 def _parts(ledger: Ledger, operation: Operation) -> Iterator[pl.DataFrame]:
-    """What stands charged in the window, some calls at a time."""
-    standing = ledger.query("queries/standing_charges", tenant=operation.tenant, since=operation.since, until=operation.until, models=None)
+    """What stands charged in the window, some calls at a time; what records that have expired said of their owners is final."""
+    expired = ledger.query("queries/expired_until", tenant=operation.tenant).item()
+    since = max(filter(None, (operation.since, expired and expired + EDGE)), default=None)
+    standing = ledger.query("queries/standing_charges", tenant=operation.tenant, since=since, until=operation.until, models=None)
     yield from standing.sort("happened_at", "call_id").iter_slices(_CALLS) if standing.height else ()
 
 

@@ -49,7 +49,7 @@ class Shelf:
     """The sealed runs of one index, oldest first, which cover all commits up to `through`."""
 
     def __init__(self, directory: Path, stamp_of: Callable[[int], int | None]):
-        """Opens what is good, and removes the rest. `stamp_of` tells a commit from another of its number, and is None when it is not there."""
+        """Opens what is good, and removes the rest. `stamp_of` tells a commit from others of its number; None for one that is not there."""
         self._directory, self._stamp_of = directory, stamp_of
         self._runs: list[Sealed] = []
         for path in sorted(directory.glob("*")):

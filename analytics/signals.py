@@ -15,7 +15,11 @@ class Signals:
         self._control = control
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        self._runs = {(row["tenant"], row["run_id"]) for row in control.unanswered(now)}
+        self.reload(now)
+
+    def reload(self, now: datetime) -> None:
+        """Begins anew with what the store holds."""
+        self._runs = {(row["tenant"], row["run_id"]) for row in self._control.unanswered(now)}
 
     def any_open(self) -> bool:
         """Whether any run may have something to obey."""

@@ -21,14 +21,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from analytics.errors import Permanent
+from ingest.otlp_json_plain import ID_DIGITS, INTEGERS, protobuf
 
 REQUESTS = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest, "metrics": ExportMetricsServiceRequest}
 ROOTS = {signal: request.DESCRIPTOR.fields[0].json_name for signal, request in REQUESTS.items()}
 
 MAX_DEPTH = 100
 """Messages inside messages, the request included: protobuf's parser refuses more. An array costs two, a key-value list three."""
-
-ID_DIGITS = {"trace_id": 32, "span_id": 16, "parent_span_id": 16}
 
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -44,6 +43,13 @@ def to_protobuf(body: bytes, signal: Literal["traces", "logs", "metrics"]) -> by
 
     Raises Permanent for a body that is not OTLP/JSON. Its text names the path of the first value that does not fit, never the value.
     """
+    try:
+        return protobuf(body.decode("utf-8-sig"), REQUESTS[signal].DESCRIPTOR) or _with_care(body, signal)
+    except (ValueError, RecursionError):
+        return _with_care(body, signal)
+
+
+def _with_care(body: bytes, signal: str) -> bytes:
     document, request = _parse(body), REQUESTS[signal]
     try:
         fields = _message(request.DESCRIPTOR)(document, 0)
@@ -117,7 +123,7 @@ def _fields(descriptor: Descriptor) -> dict[str, tuple[str, Reader]]:
 def _reader(field: FieldDescriptor) -> Reader:
     if field.message_type:
         read = _message(field.message_type)
-    elif field.type in INTEGERS:
+    elif field.type in INTEGERS and field.enum_type is None:
         read = _integer(INTEGERS[field.type])
     elif field.name in ID_DIGITS:
         read = _hex_id(ID_DIGITS[field.name])
@@ -170,7 +176,7 @@ def _hex_id(digits: int) -> Reader:
 
 
 def _enum(value: Any, _depth: int) -> int:
-    if type(value) is not int or value not in INTEGERS[FieldDescriptor.TYPE_INT32]:
+    if type(value) is not int or value not in INTEGERS[FieldDescriptor.TYPE_ENUM]:
         raise _Misfit("expected the number of an enum value")
     return value
 
@@ -210,16 +216,6 @@ def _base64(value: Any, _depth: int) -> bytes:
         raise _Misfit("expected base64") from None
 
 
-INTEGERS = {
-    FieldDescriptor.TYPE_INT32: range(-(2**31), 2**31),
-    FieldDescriptor.TYPE_SINT32: range(-(2**31), 2**31),
-    FieldDescriptor.TYPE_UINT32: range(2**32),
-    FieldDescriptor.TYPE_FIXED32: range(2**32),
-    FieldDescriptor.TYPE_INT64: range(-(2**63), 2**63),
-    FieldDescriptor.TYPE_SFIXED64: range(-(2**63), 2**63),
-    FieldDescriptor.TYPE_UINT64: range(2**64),
-    FieldDescriptor.TYPE_FIXED64: range(2**64),
-}
 SCALARS: dict[int, Reader] = {
     FieldDescriptor.TYPE_STRING: _string,
     FieldDescriptor.TYPE_BOOL: _bool,

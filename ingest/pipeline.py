@@ -2,6 +2,7 @@
 
 import logging
 import operator
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -73,6 +74,10 @@ class Pipeline:
     clock: Clock
     redaction_of: Callable[[str], Redaction]
     """What may be stored of a tenant."""
+    expiring: Iterator[None]
+    """Each step removes a little of what is past its time."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held by whoever writes to the books."""
     counts: Counts = field(default_factory=Counts)
 
     def decode(self, requests: Sequence[Request]) -> list[Decoded]:
@@ -107,11 +112,13 @@ class Pipeline:
         return posted
 
     def rest(self) -> None:
-        """What is better done while nothing arrives: what waits, effects that are still owed, and the checkpoint."""
+        """What is better done while nothing arrives: what waits, effects that are still owed, what is past its time, and the checkpoint."""
         try:
-            self.settle()
-            self.guard.act(self.clock.now())
-            self.books.ledger.checkpoint()
+            with self.lock:
+                self.settle()
+                self.guard.act(self.clock.now())
+                next(self.expiring)
+                self.books.ledger.checkpoint()
         except Exception:
             self.counts.guard_failures += 1
             _LOG.exception("what is owed could not be done yet")
@@ -141,9 +148,10 @@ class Pipeline:
         for part in good:
             self.clock.see(part.arrivals.records["ended_at"].max())
         arrived = [Arrived(part.requests[0].tenant, without(part.arrivals.records, "body"), part.arrivals.evidence) for part in good]
-        posted = self.books.post(arrived, self.clock.now())
-        self._count([part.arrivals for part in good], posted)
-        self._watch(posted)
+        with self.lock:
+            posted = self.books.post(arrived, self.clock.now())
+            self._count([part.arrivals for part in good], posted)
+            self._watch(posted)
 
     def _watch(self, posted: Posted) -> None:
         """An OK means stored and counted; a guard that cannot write is behind, says so, and catches up with the next commit."""

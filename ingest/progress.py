@@ -10,7 +10,7 @@ from rich.progress import track
 Step = TypeVar("Step")
 
 
-def steps(work: Iterable[Step], what: str, total: int) -> Iterator[Step]:
+def steps(work: Iterable[Step], what: str, total: int | None = None) -> Iterator[Step]:
     """The steps of some work, counted on the terminal as they are taken."""
     console = Console(stderr=True)
     yield from track(work, what, total=total, console=console, transient=True, disable=not sys.stderr.isatty())

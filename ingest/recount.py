@@ -20,6 +20,7 @@ from analytics.books import Posted
 from analytics.config import Config
 from analytics.evidence import NOTE, Part
 from analytics.model import BUCKETS, RECORD, SPLITS
+from analytics.reattribution import EDGE
 from analytics.reports import REPORTS, Question
 from analytics.usage.told import has_usage, input_tokens, output_tokens
 from ingest.access import DEFAULT_TENANT
@@ -46,7 +47,7 @@ class Recounted:
 
     records: int = 0
     dialect_not_rerun: int = 0
-    """Records whose evidence has expired: they keep their columns, and are counted, attributed and priced again."""
+    """Records whose evidence has expired or was erased: they keep their columns, and are counted, attributed and priced again."""
     reread: int = 0
     """Records that today's dialects read otherwise."""
     charges: int = 0
@@ -62,15 +63,17 @@ class Recounted:
 def recount(service: Service) -> Iterator[Recounted]:
     """Goes through the ledger commit by commit; yields the running totals after each."""
     pipeline, total = service.pipeline, Recounted()
-    for tenant, commit_no in service.ledger.query("queries/record_commits").iter_rows():
+    for tenant, commit_no in service.ledger.query("queries/record_commits", edge=EDGE).iter_rows():
         records = service.ledger.query("queries/records_of_commit", tenant=tenant, commit_no=commit_no)
         blobs = service.ledger.query("queries/evidence_of_commit", tenant=tenant, commit_no=commit_no)["attributes"]
-        attributes = pa.concat_tables([evidence.unpack(blob) for blob in blobs]) if len(blobs) else evidence.EVIDENCE.empty_table()
-        again = reread(records, attributes) if len(blobs) else records
+        attributes = evidence.unpacked(blobs)
+        kept = pl.col("ordinal").is_in(evidence.erased(attributes).tolist()) if len(blobs) else pl.lit(True)
+        told = records.filter(~kept)
+        again = pl.concat([reread(told, attributes), records.filter(kept)]).sort("ordinal") if told.height else records
         known = again.select(name for name in RECORD if name != "tenant")
         total.add(pipeline.watched(pipeline.books.recount(tenant, known, attributes, service.clock.now())))
         total.records += records.height
-        total.dialect_not_rerun += 0 if len(blobs) else records.height
+        total.dialect_not_rerun += records.height - told.height
         yield total
     for posted in pipeline.books.recount_points(service.clock.now()):
         total.add(pipeline.watched(posted))

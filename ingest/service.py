@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from analytics.account import Rules
@@ -16,6 +16,7 @@ from analytics.ledger import Ledger
 from analytics.owners import Owners
 from analytics.prices import PriceBook
 from analytics.reports import Sources
+from analytics.retention import expiring
 from analytics.runs import IDLE, Runs
 from analytics.signals import Signals
 from ingest.clock import Clock, Replay
@@ -58,7 +59,8 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
         runs = _runs_going_on(ledger, owners, clock)
         guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
-        yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock, _redactions(data, config)))
+        leaving = expiring(books, partial(retention_of, config.retention), clock.now)
+        yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock, _redactions(data, config), leaving))
     finally:
         control.close()
         ledger.close()

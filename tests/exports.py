@@ -4,10 +4,11 @@ import json
 
 import grpc
 import httpx
-from bodies import JSON, PROTOBUF
-from google.protobuf.json_format import MessageToDict, Parse
+from bodies import JSON, PROTOBUF, REQUESTS
+from google.protobuf.json_format import Parse
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from messages import encoded
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -45,16 +46,10 @@ def status_of(answer: httpx.Response) -> tuple[int, str]:
 
 
 def as_json(body: bytes) -> bytes:
-    """The request in OTLP/JSON, whose ids are hex."""
-    document = MessageToDict(ExportTraceServiceRequest.FromString(body))
-    request = ExportTraceServiceRequest.FromString(body)
-    for resource, said in zip(request.resource_spans, document.get("resourceSpans", ()), strict=True):
-        for scope, told in zip(resource.scope_spans, said.get("scopeSpans", ()), strict=True):
-            for span, shown in zip(scope.spans, told.get("spans", ()), strict=True):
-                shown |= {
-                    "traceId": span.trace_id.hex(),
-                    "spanId": span.span_id.hex(),
-                    "parentSpanId": span.parent_span_id.hex(),
-                    "kind": 1,
-                }
-    return json.dumps(document).encode()
+    """A request of traces in OTLP/JSON."""
+    return json_of(body, "traces")
+
+
+def json_of(body: bytes, signal: str) -> bytes:
+    """A request in OTLP/JSON, whose ids are hex."""
+    return json.dumps(encoded(REQUESTS[signal].FromString(body))).encode()

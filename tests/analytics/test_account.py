@@ -11,6 +11,7 @@ from analytics import evidence as blobs
 from analytics.books import Arrived
 from analytics.config import CustomPrice
 from analytics.evidence import Part
+from analytics.mark import Mark
 
 CHARGES = """
     select version, sign, kind, agent, calls, unknown_calls, unpriced_calls, cast(cost_usd as integer)
@@ -276,11 +277,12 @@ def test_an_event_is_evidence_of_its_record(desk):
 
 def test_a_commit_whose_mark_cannot_be_written_is_stored_and_known(desk, caplog):
     desk.post(call("a", 3))
-    desk.ledger._mark.unlink()
-    desk.ledger._mark.mkdir()
+    mark = Mark(desk.directory).path
+    mark.unlink()
+    mark.mkdir()
     assert desk.post(call("b", 4)).charges.height == 1
     assert caplog.messages == ["the mark of commit 2 could not be written"]
-    desk.ledger._mark.rmdir()
+    mark.rmdir()
     assert desk.post(call("b", 4)).repeated == 1
     assert open_calls(desk) == [("trace", None, 2, 0, 7)]
 

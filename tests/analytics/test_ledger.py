@@ -13,6 +13,7 @@ from bookkeeping import MONDAY, Desk, call, policy
 
 from analytics.errors import StoreError
 from analytics.ledger import SQL, Ledger, migrations
+from analytics.mark import Mark
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("[0-9]*"))
@@ -59,8 +60,8 @@ def test_a_query_reads_frames_as_tables(ledger):
 def test_a_stream_holds_the_same_rows_as_a_query(opened):
     desk = opened()
     desk.post(*(call(f"{number}") for number in range(30)))
-    streamed = pl.from_arrow(desk.ledger.read("queries/record_commits", batch_rows=7).read_all())
-    assert sorted(streamed.rows()) == sorted(desk.ledger.query("queries/record_commits").rows())
+    streamed = pl.from_arrow(desk.ledger.read("queries/record_keys", batch_rows=7, tenant="default", first=1, last=9).read_all())
+    assert sorted(streamed.rows()) == sorted(desk.ledger.query("queries/record_keys", tenant="default", first=1, last=9).rows())
 
 
 def test_reading_many_threads_at_once_is_safe(opened):
@@ -69,7 +70,7 @@ def test_reading_many_threads_at_once_is_safe(opened):
     desk = opened()
     desk.post(call("a"))
     with ThreadPoolExecutor(8) as threads:
-        counts = threads.map(lambda _: desk.ledger.query("queries/record_commits").height, range(40))
+        counts = threads.map(lambda _: desk.ledger.query("queries/record_keys", tenant="default", first=1, last=9).height, range(40))
         assert set(counts) == {1}
 
 
@@ -81,7 +82,7 @@ def shortened(tmp_path) -> Path:
     """A ledger that holds one commit where three were acknowledged."""
     ledger = Ledger(tmp_path)
     ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED})
-    ledger._write_mark(3)
+    Mark(tmp_path).write(3)
     ledger.close()
     return tmp_path
 
@@ -100,7 +101,7 @@ def test_an_accepted_loss_is_on_record_and_the_ledger_serves_again(shortened):
     again = Ledger(shortened)
     assert again._rows("select * from accepted_losses where reason = 'disk died'") == [(MONDAY, 3, 1, "disk died")]
     again.append(2, MONDAY, {})
-    assert again._read_mark() == 2
+    assert Mark(shortened).read() == 2
     again.close()
 
 
@@ -116,6 +117,42 @@ def test_a_damaged_mark_is_named(tmp_path, ledger, damage):
     ledger.close()
     (tmp_path / "ledger.mark").write_bytes(damage)
     assert str(tmp_path / "ledger.mark") in refusal(tmp_path)
+
+
+def test_no_flipped_byte_makes_a_mark_another_number(tmp_path):
+    mark = Mark(tmp_path)
+    mark.write(12_345)
+    whole = mark.path.read_bytes()
+    found = set()
+    for place in range(len(whole)):
+        for bit in range(8):
+            mark.path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+            try:
+                found.add(mark.read())
+            except StoreError:
+                found.add("damaged")
+    assert found == {12_345, "damaged"}
+
+
+@pytest.mark.parametrize("length", range(0, 50, 7))
+def test_a_mark_cut_short_is_damaged(tmp_path, length):
+    mark = Mark(tmp_path)
+    mark.write(12_345)
+    mark.path.write_bytes(mark.path.read_bytes()[:length])
+    with pytest.raises(StoreError):
+        mark.read()
+
+
+def test_a_mark_that_is_gone_is_missed(tmp_path, ledger):
+    ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED})
+    ledger.close()
+    Mark(tmp_path).path.unlink()
+    assert "ledger.mark is missing" in refusal(tmp_path)
+
+
+def test_a_mark_of_an_earlier_version_counts(tmp_path):
+    (tmp_path / "ledger.mark").write_text('{"commit_no":                    7}\n')
+    assert Mark(tmp_path).read() == 7
 
 
 # Files that cannot be used

@@ -1,6 +1,7 @@
 """How fast the collector acknowledges spans, durable and counted, over gRPC from another process on the same machine.
 
     python tests/benchmarks/ingest.py [--load flat|trees|mix] [--seconds 10] [--clients 32] [--preload SPANS]
+        [--encoding grpc|http-protobuf|http-json]
 
 `flat` and `trees` are made up; `mix` is every recording of sample_traces again and again with fresh ids, all three signals.
 Prints one JSON line per load: spans/s acknowledged (of the mix: records), acknowledgement p50 and p99, CPU and peak memory of the
@@ -18,9 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
+import httpx
 import numpy as np
 import psutil
 
@@ -48,23 +53,25 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--preload", type=int, default=0, metavar="SPANS")
+    parser.add_argument("--encoding", choices=("grpc", "http-protobuf", "http-json"), default="grpc")
     args = parser.parse_args()
     for name in args.load or ("flat", "trees", "mix"):
-        print(json.dumps(measure(name, args.seconds, args.clients, args.preload)), flush=True)
+        print(json.dumps(measure(name, args.seconds, args.clients, args.preload, args.encoding)), flush=True)
 
 
-def measure(name: str, seconds: float, clients: int, preload: int) -> dict:
-    """One run of one load against a fresh collector."""
+def measure(name: str, seconds: float, clients: int, preload: int, encoding: str = "grpc") -> dict:
+    """One run of one load against a fresh collector; in JSON of its traces alone."""
     now = time.time_ns()
     templates = list(load.mix(MIX_RECORDS, now)) if name == "mix" else [getattr(load, name)(seed, now) for seed in range(16)]
+    sent = [template.in_json() for template in templates if template.signal == "traces"] if encoding == "http-json" else templates
     with tempfile.TemporaryDirectory() as folder:
-        collector, address = _start(Path(folder))
+        collector, address = _start(Path(folder), "grpc" if encoding == "grpc" else "http")
         try:
-            before = asyncio.run(_send(address, templates, clients, spans=preload))["spans"] if preload else 0
+            before = asyncio.run(_send(address, sent, clients, spans=preload, encoding=encoding))["spans"] if preload else 0
             process = psutil.Process(collector.pid)
             cpu = process.cpu_times()
             amount = {"spans": MIX_RECORDS} if name == "mix" else {"seconds": seconds}
-            result = asyncio.run(_send(address, templates, clients, **amount))
+            result = asyncio.run(_send(address, sent, clients, encoding=encoding, **amount))
             used = process.cpu_times()
             peak = (
                 int(next(line for line in Path(f"/proc/{collector.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1])
@@ -76,6 +83,7 @@ def measure(name: str, seconds: float, clients: int, preload: int) -> dict:
         size = (Path(folder) / "data" / "ledger.duckdb").stat().st_size
     return {
         "load": name,
+        "encoding": encoding,
         "spans_per_second": round(result["spans"] / result["seconds"]),
         "ack_p50_ms": round(1000 * statistics.median(result["acks"]), 1),
         "ack_p99_ms": round(1000 * float(np.percentile(result["acks"], 99)), 1),
@@ -89,12 +97,11 @@ def measure(name: str, seconds: float, clients: int, preload: int) -> dict:
     }
 
 
-async def _send(address: str, templates: list, clients: int, seconds: float = 0, spans: int = 0) -> dict:
+async def _send(address: str, templates: list, clients: int, seconds: float = 0, spans: int = 0, encoding: str = "grpc") -> dict:
     """Keeps `clients` requests under way, for so many seconds or spans."""
     rng, acks, sent = np.random.default_rng(), [], 0
     started = time.perf_counter()
-    async with grpc.aio.insecure_channel(address) as channel:
-        exports = {signal: channel.unary_unary(path) for signal, path in EXPORT.items()}
+    async with _exports(address, encoding) as exports:
 
         async def client(number: int) -> None:
             nonlocal sent
@@ -108,6 +115,22 @@ async def _send(address: str, templates: list, clients: int, seconds: float = 0,
 
         await asyncio.gather(*(client(number) for number in range(clients)))
     return {"spans": sent, "seconds": time.perf_counter() - started, "acks": acks}
+
+
+@asynccontextmanager
+async def _exports(address: str, encoding: str) -> AsyncIterator[dict[str, Callable]]:
+    """What sends a body of each signal."""
+    if encoding == "grpc":
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield {signal: channel.unary_unary(path) for signal, path in EXPORT.items()}
+        return
+    headers = {"content-type": "application/json" if encoding == "http-json" else "application/x-protobuf"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, limits=httpx.Limits(max_connections=None)) as client:
+        yield {signal: partial(_post, client, f"/v1/{signal}") for signal in EXPORT}
+
+
+async def _post(client: httpx.AsyncClient, path: str, body: bytes, timeout: float) -> None:
+    (await client.post(path, content=body, timeout=timeout)).raise_for_status()
 
 
 def _bare_decode(templates: list) -> float:
@@ -125,7 +148,7 @@ def _timed(handler, bodies: list[bytes]) -> float:
     return time.perf_counter() - begun
 
 
-def _start(folder: Path) -> tuple[subprocess.Popen, str]:
+def _start(folder: Path, port: str) -> tuple[subprocess.Popen, str]:
     (folder / "config" / "policies").mkdir(parents=True)
     (folder / "config" / "policies" / "bench.yaml").write_text(POLICY)
     command = [
@@ -141,10 +164,9 @@ def _start(folder: Path) -> tuple[subprocess.Popen, str]:
         "127.0.0.1:0",
     ]
     collector = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, text=True)
-    address = collector.stdout.readline().split()[-1]
     while "Ctrl-C" not in collector.stdout.readline():
         pass
-    return collector, address
+    return collector, json.loads((folder / "data" / "collector.json").read_text())[port]
 
 
 if __name__ == "__main__":

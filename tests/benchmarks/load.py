@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from exports import as_json
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -38,8 +39,8 @@ class Template:
     spans: int
     raw: tuple[np.ndarray, ...]
     """For ids of 8 and 16 bytes: rows of (id number, position)."""
-    texts: np.ndarray
-    """The same for response ids of 24 hex digits."""
+    texts: tuple[np.ndarray, ...]
+    """The same for ids that are text: 24, 16 and 32 hex digits."""
     signal: str = "traces"
 
     def fresh(self, rng: np.random.Generator) -> bytes:
@@ -48,9 +49,17 @@ class Template:
         for width, places in zip((8, 16), self.raw, strict=True):
             ids = rng.integers(0, 256, (places[:, 0].max(initial=0) + 1, width), dtype=np.uint8)
             body[places[:, 1:] + np.arange(width)] = ids[places[:, 0]]
-        digits = _HEX[rng.integers(0, 16, (self.texts[:, 0].max(initial=0) + 1, 24))]
-        body[self.texts[:, 1:] + np.arange(24)] = digits[self.texts[:, 0]]
+        for width, places in zip((24, 16, 32), self.texts, strict=False):
+            digits = _HEX[rng.integers(0, 16, (places[:, 0].max(initial=0) + 1, width))]
+            body[places[:, 1:] + np.arange(width)] = digits[places[:, 0]]
         return body.tobytes()
+
+    def in_json(self) -> "Template":
+        """The same request of traces in OTLP/JSON."""
+        old, body = self.body.tobytes(), as_json(self.body.tobytes())
+        ids = [_ids(old, width, places) for width, places in ((24, self.texts[0]), (8, self.raw[0]), (16, self.raw[1]))]
+        texts = ids[0], *([one.hex().encode() for one in raw] for raw in ids[1:])
+        return Template(np.frombuffer(body, np.uint8), self.spans, (_NO_IDS, _NO_IDS), tuple(_places(body, text) for text in texts))
 
 
 def flat(seed: int, now: int) -> Template:
@@ -105,7 +114,7 @@ def _again(signal: str, body: bytes, salt: bytes, now: int) -> Template:
         for scope in getattr(outer, outer.DESCRIPTOR.fields_by_number[2].name):
             for record in getattr(scope, scope.DESCRIPTOR.fields_by_number[2].name):
                 count += _moved(record, salt, shift)
-    return Template(np.frombuffer(request.SerializeToString(), np.uint8), count, (_NO_IDS, _NO_IDS), _NO_IDS, signal)
+    return Template(np.frombuffer(request.SerializeToString(), np.uint8), count, (_NO_IDS, _NO_IDS), (_NO_IDS,), signal)
 
 
 def _renamed(attributes, salt: bytes) -> None:
@@ -234,7 +243,13 @@ class _Maker:
     def template(self) -> Template:
         body = self.request.SerializeToString()
         raw = tuple(_places(body, [fresh for fresh in self.ids if len(fresh) == width]) for width in (8, 16))
-        return Template(np.frombuffer(body, np.uint8), len(self.spans), raw, _places(body, [text.encode() for text in self.responses]))
+        return Template(np.frombuffer(body, np.uint8), len(self.spans), raw, (_places(body, [text.encode() for text in self.responses]),))
+
+
+def _ids(body: bytes, width: int, places: np.ndarray) -> list[bytes]:
+    """The ids of a template by their number."""
+    firsts = dict(places[::-1].tolist())
+    return [body[place : place + width] for _, place in sorted(firsts.items())]
 
 
 def _places(body: bytes, ids: list[bytes]) -> np.ndarray:

@@ -1,0 +1,2 @@
+-- Every blob of evidence.
+select commit_no, attributes from evidence

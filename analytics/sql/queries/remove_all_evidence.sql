@@ -1,0 +1,2 @@
+-- Removes a tenant's evidence.
+delete from evidence where tenant = $tenant
