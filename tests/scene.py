@@ -92,7 +92,7 @@ class Scene:
         self.now = MONDAY + self.chance.randrange(3600) * SECOND
         self.key = f"{self.name} {self.chance.getrandbits(32):x}"
         """Of this run alone."""
-        self.process, self.model = self.key, f"model of {self.key}"
+        self.process, self.model = self.key, f"model-of-{self.key}".replace(" ", "-")
 
     def join(self, other: "Scene") -> None:
         """Runs in the process of another scene, on its model and at its time."""
