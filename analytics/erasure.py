@@ -62,7 +62,7 @@ class Pseudonyms:
 def erase(books: Books, control: Control, keyed: Keyed, operation: Operation, user: str | None, now: datetime) -> Erased:
     """Erases a user of a tenant, or with None every user and all evidence of it, as one commit and one transaction of the control store.
 
-    The operation says who asked and why. Raises RuntimeError, and nothing is changed in the ledger, when money would move.
+    The operation says who asked and why. Raises RuntimeError when the money is not what it was, which no change made here can do.
     """
     ledger, tenant = books.ledger, operation.tenant
     users = [user] if user is not None else ledger.query("queries/users", tenant=tenant)["user"].to_list()

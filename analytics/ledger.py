@@ -153,16 +153,19 @@ class Ledger:
 
     @contextmanager
     def _copied(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor that sees a copy of everything, in this new file, as `copied`."""
+        """A cursor that sees a copy of everything, in this new file, as `copied`. Raises StoreError when it cannot be written."""
         cursor, here = self._connection.cursor(), self._rows("select current_database()")[0][0]
         quoted, version = str(path).replace("'", "''"), _CONFIG["storage_compatibility_version"]
-        cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
         try:
-            cursor.execute(f'copy from database "{here}" to copied')
-            yield cursor
-            cursor.execute("checkpoint copied")
-        finally:
-            cursor.execute("detach copied")
+            cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
+            try:
+                cursor.execute(f'copy from database "{here}" to copied')
+                yield cursor
+                cursor.execute("checkpoint copied")
+            finally:
+                cursor.execute("detach copied")
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path} could not be copied to {path}: {error}") from error
 
     def close(self) -> None:
         """Checkpoints and closes, so that the next start has nothing to recover."""

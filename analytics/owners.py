@@ -12,7 +12,7 @@ import polars as pl
 
 from analytics import tags
 from analytics.globs import pattern
-from analytics.masks import coalesced, known, nothing, where
+from analytics.masks import always, coalesced, known, nothing, where
 
 if TYPE_CHECKING:
     from analytics.config import Loop, OwnerRule
@@ -92,9 +92,9 @@ class Owners:
                 said = said.join(table, on=on, how="left", maintain_order="left")
             else:
                 said = said.hstack([nothing(calls["loop"]).alias(name) for name in table.columns if name not in on])
-        by_registry = where(known(said["of_team"]), _always("owner_rule", "registry", said.height))
-        by_telemetry = where(known(said["team"]), _always("owner_rule", "telemetry", said.height))
-        by_loop = where(known(said["loop"]), _always("loop_rule", "telemetry", said.height))
+        by_registry = where(known(said["of_team"]), always("owner_rule", "registry", pl.String(), said.height))
+        by_telemetry = where(known(said["team"]), always("owner_rule", "telemetry", pl.String(), said.height))
+        by_loop = where(known(said["loop"]), always("loop_rule", "telemetry", pl.String(), said.height))
         better = {name: coalesced(said[name], said[f"of_{name}"]) for name in ("team", "role")}
         columns = [better.get(one.name, one) for one in said.get_columns() if one.name not in ("of_team", "of_role")]
         return pl.DataFrame([*columns, coalesced(by_telemetry, by_registry), by_loop])
@@ -126,10 +126,6 @@ class Owners:
         value = [said if holds is None else pl.when(holds).then(said) for holds, said, _ in answers]
         why = [pl.when(said.is_not_null() if holds is None else holds).then(pl.lit(who)) for holds, said, who in answers]
         return [pl.coalesce(value).alias(name), *([pl.coalesce(why).alias(_WHY[name])] if name in _WHY else ())]
-
-
-def _always(name: str, word: str, count: int) -> pl.Series:
-    return pl.Series(name, [word]).new_from_index(0, count)
 
 
 def _matches(rule: "OwnerRule") -> pl.Expr:

@@ -36,12 +36,17 @@ class Verdict:
 
 def verified(ledger: Ledger, control: Control) -> Iterator[Verdict]:
     """Checks every rule, one after the other; as many as COUNT."""
-    for name, rule in RULES.items():
-        yield _verdict(rule, ledger.query(f"checks/{name}")["broken"].to_list())
+    yield from adding_up(ledger)
     yield _verdict("all evidence can be read", list(_unreadable(ledger)))
     yield _verdict("the control store is sound", control.problems())
     ahead = control.cursor() - ledger.commit_no
     yield _verdict("the guard is not ahead of the ledger", [f"it has seen {ahead} commits that are not there"] if ahead > 0 else [])
+
+
+def adding_up(ledger: Ledger) -> Iterator[Verdict]:
+    """The rules about rows alone: what takes a second, not minutes."""
+    for name, rule in RULES.items():
+        yield _verdict(rule, ledger.query(f"checks/{name}")["broken"].to_list())
 
 
 COUNT = len(RULES) + 3

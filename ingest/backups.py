@@ -22,6 +22,7 @@ from analytics.ledger import Ledger
 from analytics.mark import Mark
 from ingest.access import control_token
 from ingest.ask import find_collector
+from ingest.service import stores
 
 _LEDGER, _CONTROL, _TOLD = "ledger.duckdb", "control.sqlite", "backup.json"
 _VERSION = 1
@@ -69,9 +70,8 @@ def restore(file: Path, data: Path) -> dict:
         folder = Path(place) / "data"
         told = _unpacked(file, folder)
         Mark(folder).write(told["commit_no"])
-        for check in (Ledger, Control):  # raises for stores that cannot be used
-            store = check(folder)
-            store.close()
+        with stores(folder):  # raises when they cannot be used
+            pass
         shutil.rmtree(data, ignore_errors=True)
         folder.rename(data)
     return told
@@ -80,23 +80,16 @@ def restore(file: Path, data: Path) -> dict:
 def _pack(data: Path, part: Path) -> None:
     if not (data / _LEDGER).exists():
         raise StoreError(f"{data} holds no ledger: there is nothing to back up")
-    ledger = Ledger(data)
-    try:
-        control = Control(data)
-        try:
-            with packed(ledger, control) as made:
-                shutil.copyfile(made, part)
-        finally:
-            control.close()
-    finally:
-        ledger.close()
+    with stores(data) as (ledger, control), packed(ledger, control) as made:
+        shutil.copyfile(made, part)
 
 
 def _fetch(collector: str, token: str, part: Path) -> None:
     headers = {"authorization": f"Bearer {token}"}
     try:
         with httpx.stream("POST", f"{collector}/v1/backup", headers=headers, timeout=_WAIT) as answer, part.open("wb") as file:
-            answer.raise_for_status()
+            if answer.is_error:
+                raise StoreError(f"the collector at {collector} gave no backup: {json.loads(answer.read())['detail']}")
             for piece in answer.iter_bytes(_PIECE):
                 file.write(piece)
     except httpx.HTTPError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
 from analytics.reports import DIMENSIONS, FILTERS, REPORTS, WORDS, QuestionError
-from ingest import afterwards, safekeeping, tidy
+from ingest import afterwards, upkeep
 from ingest.arguments import data_of, port_number, with_config, with_data, with_ports
 
 DONE, NOT_HELD, WRONG_USE, ENVIRONMENT = 0, 1, 2, 3
@@ -225,8 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     correction = with_config(with_data(add(recount)))
     correction.add_argument("--dry-run", action="store_true", help="show what would change, by model, and change nothing")
     afterwards.add_to(add)
-    safekeeping.add_to(add)
-    tidy.add_to(add)
+    upkeep.add_to(add)
     health = with_data(add(doctor))
     health.add_argument("--accept-loss", action="store_true", help="serve again although acknowledged commits are missing")
     health.add_argument("--reason", metavar="TEXT")

@@ -1,24 +1,21 @@
 """The control API: signals to runs by long poll and stream, and the runs' answers."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from analytics.control import Control
 from analytics.ledger import Ledger
 from analytics.signals import Signals, state_of
 from ingest.access import DEFAULT_TENANT
-from ingest.backups import packed
 from ingest.clock import Clock
 from ingest.problems import problem
 
@@ -39,7 +36,6 @@ class ControlApi:
             Route("/v1/signals/stream", self.stream),
             Route("/v1/signals/{id}/ack", self.acknowledge, methods=["POST"]),
             Route("/v1/signals/{id}/confirm", self.confirm, methods=["POST"]),
-            Route("/v1/backup", self.backup, methods=["POST"]),
         ]
 
     async def poll(self, request: Request) -> Response:
@@ -77,12 +73,6 @@ class ControlApi:
         evidence = str(body.get("evidence", "stated")) if isinstance(body, dict) else "stated"
         row = await run_in_threadpool(self._signals.confirmed, DEFAULT_TENANT, request.path_params["id"], evidence[:256], self._clock.now())
         return await self._one(row)
-
-    async def backup(self, request: Request) -> Response:
-        """Both stores as of one moment, see `ingest.backups`."""
-        made = contextlib.ExitStack()
-        file = await run_in_threadpool(made.enter_context, packed(self._ledger, self._control))
-        return FileResponse(file, media_type="application/x-tar", background=BackgroundTask(made.close))
 
     async def _one(self, row: dict | None) -> Response:
         if row is None:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from analytics.config import Config
 from analytics.errors import LoopledgerError, StoreError
 from analytics.ledger import Ledger
+from analytics.verification import adding_up
 from ingest.ask import ask, find_collector, remembered_config
 
 _PACKAGES = ("loopledger", "duckdb", "polars", "pyarrow", "ptars", "grpcio", "streamlit", "genai-prices")
@@ -41,11 +43,8 @@ def examine(data: Path) -> Iterator[Finding]:
 
 def accept_loss(data: Path, reason: str) -> int:
     """Lets a ledger below its high-water mark serve again; how many commits are missing."""
-    ledger = Ledger(data, below_mark=True)
-    try:
+    with closing(Ledger(data, below_mark=True)) as ledger:
         return ledger.accept_loss(datetime.now(UTC).replace(tzinfo=None), reason)
-    finally:
-        ledger.close()
 
 
 def _port(name: str, port: int) -> Finding:
@@ -60,16 +59,12 @@ def _ledger(data: Path) -> Finding:
     if find_collector(data):
         return Finding("ledger", True, "held by the running collector")
     try:
-        ledger = Ledger(data)
+        with closing(Ledger(data)) as ledger:
+            broken = [text for verdict in adding_up(ledger) for text in verdict.broken]
+            said = f"but {'; '.join(broken)}: see loopledger verify" if broken else "as its mark says"
+            return Finding("ledger", not broken, f"{ledger.path} holds {ledger.commit_no} commits, {said}")
     except StoreError as error:
         return Finding("ledger", False, str(error))
-    try:
-        found = ledger.query("queries/integrity").row(0, named=True)
-        sound = found["records_agree"] is not False and found["charges_agree"] is not False and not found["broken_chains"]
-        said = "as its mark says" if sound else f"but it does not add up: {found}"
-        return Finding("ledger", sound, f"{ledger.path} holds {ledger.commit_no} commits, {said}")
-    finally:
-        ledger.close()
 
 
 def _ingest(data: Path) -> Finding:

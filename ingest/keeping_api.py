@@ -1,13 +1,17 @@
-"""Erasure over HTTP, for a data directory that its collector holds."""
+"""Backups and erasure over HTTP, for a data directory that its collector holds."""
 
 import json
+from contextlib import ExitStack
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from analytics.errors import StoreError
 from analytics.reports import QuestionError
+from ingest.backups import packed
 from ingest.keeping import erase_here
 from ingest.problems import problem
 from ingest.service import Service
@@ -16,13 +20,22 @@ _ASKED = {"tenant", "user", "who", "reason"}
 
 
 class KeepingApi:
-    """Routes under /v1 that remove what is stored."""
+    """Routes under /v1 about what is kept."""
 
     def __init__(self, service: Service):
         self._service = service
 
     def routes(self) -> list[Route]:
-        return [Route("/v1/erase", self.erase, methods=["POST"])]
+        return [Route("/v1/backup", self.backup, methods=["POST"]), Route("/v1/erase", self.erase, methods=["POST"])]
+
+    async def backup(self, request: Request) -> Response:
+        """Both stores as of one moment, see `ingest.backups`."""
+        made = ExitStack()
+        try:
+            file = await run_in_threadpool(made.enter_context, packed(self._service.ledger, self._service.control))
+        except (StoreError, OSError) as error:
+            return problem(503, "no-backup", "No backup could be made", str(error))
+        return FileResponse(file, media_type="application/x-tar", background=BackgroundTask(made.close))
 
     async def erase(self, request: Request) -> Response:
         """Erases a user, of one tenant or of all, or a tenant: {"tenant", "user", "who", "reason"}; answers how much that was."""

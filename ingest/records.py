@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics import fingerprint
+from analytics.masks import always
 from analytics.model import RECORD
 from ingest import wire
 from ingest.clock import Clock
@@ -85,7 +86,7 @@ def _ended(started: pl.Series, ended: pl.Series, clock: Clock) -> tuple[pl.Serie
     """When records ended; and where that is when they came, because they say no time or one that is still to be."""
     moment = ended.zip_with(ended.is_not_null(), started) if ended.null_count() else ended
     told = (moment <= clock.latest()).fill_null(False)
-    now = pl.Series([clock.now()], dtype=ended.dtype).new_from_index(0, len(ended))
+    now = always(ended.name, clock.now(), ended.dtype, len(ended))
     return ended if told.all() else ended.zip_with(told, now), (~told).alias("clock_skewed")
 
 

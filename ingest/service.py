@@ -1,7 +1,7 @@
 """What a data directory and a config directory make together, opened in order and closed in reverse."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -41,15 +41,16 @@ class Service:
 
 
 @contextmanager
+def stores(data: Path) -> Iterator[tuple[Ledger, Control]]:
+    """Both stores of a directory, open. Raises StoreError when one cannot be used."""
+    with closing(Ledger(data)) as ledger, closing(Control(data)) as control:
+        yield ledger, control
+
+
+@contextmanager
 def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -> Iterator[Service]:
     """Opens the stores of a directory and lets the guard catch up. Raises StoreError when a store cannot be used."""
-    ledger = Ledger(data)
-    try:
-        control = Control(data)
-    except BaseException:
-        ledger.close()
-        raise
-    try:
+    with stores(data) as (ledger, control):
         if isinstance(clock, Replay):
             clock.see(ledger.query("queries/last_now").item())
         owners = Owners(config.loops, config.owners)
@@ -61,9 +62,6 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
         guard.catch_up(clock.now())
         leaving = expiring(books, partial(retention_of, config.retention), clock.now)
         yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock, _redactions(data, config), leaving))
-    finally:
-        control.close()
-        ledger.close()
 
 
 def _redactions(data: Path, config: Config) -> Callable[[str], Redaction]:

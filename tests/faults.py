@@ -8,13 +8,12 @@ that was acknowledged is lost or there twice without a word.
 
 import argparse
 import multiprocessing
-import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -38,7 +37,6 @@ from ingest.service import opened
 SAMPLES = Path(__file__).parent.parent / "sample_traces"
 FILES = ("ledger.duckdb", "ledger.duckdb.wal", "control.sqlite", "ledger.mark")
 _BATCH = 16  # fuzzed bodies read together, as the intake does
-_JSON_PART = 0.25
 
 
 @dataclass
@@ -53,6 +51,8 @@ class Row:
     doubled: int = 0
     refused: int = 0
     """Starts that were refused with a reason."""
+    told: int = 0
+    """Bodies that were answered with an error, and came again or not."""
 
     def add(self, **counts: int) -> None:
         for name, count in counts.items():
@@ -74,19 +74,19 @@ def kills(points: int, chance: random.Random) -> Row:
 
 
 def kills_while_stopping(points: int, chance: random.Random) -> Row:
-    """kill -9 at a random moment of a clean stop, whose last act is a checkpoint."""
+    """kill -9 in a clean stop, whose last act is a checkpoint: when the ledger's file is being written for the first to the sixth time."""
     row = Row("kill -9 in the checkpoint of a stop")
     for _ in range(points):
         with tempfile.TemporaryDirectory(prefix="loopledger-stop-") as place:
             data = Path(place) / "data"
-            load = _killed_while_stopping(data, chance.uniform(0, 0.4))
+            load = _killed_while_stopping(data, chance.randint(1, 6))
             with running(data):
                 pass
             _compare(row, load.acknowledged, span_ids(data))
     return row
 
 
-def _killed_while_stopping(data: Path, after: float) -> Load:
+def _killed_while_stopping(data: Path, writes: int) -> Load:
     collector = start(data)
     load = Load(collector)
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -94,12 +94,20 @@ def _killed_while_stopping(data: Path, after: float) -> Load:
         try:
             load.wait_for(60)
             collector.process.send_signal(signal.SIGTERM)
-            time.sleep(after)  # the moment is what is drawn by lot; nothing is waited for
+            _wait_for_writes(data / "ledger.duckdb", writes, collector.process)
         finally:
             collector.kill()
         for client in clients:
             client.result()
     return load
+
+
+def _wait_for_writes(path: Path, writes: int, process: subprocess.Popen) -> None:
+    """Returns as soon as the file has changed so many times, or the process has ended."""
+    before = path.stat().st_mtime_ns
+    while writes and process.poll() is None:
+        now = path.stat().st_mtime_ns
+        writes, before = writes - (now != before), now
 
 
 def _compare(row: Row, acknowledged: set[bytes], stored: list[bytes]) -> None:
@@ -174,10 +182,41 @@ def _stored(data: Path) -> list[bytes] | str:
     return [one for (one,) in ids] if tokens == TOKENS * len(ids) else []
 
 
+def read_only() -> Row | None:
+    """A ledger on a file system that may only be read; None where none can be mounted."""
+    row = Row("directory read-only")
+    with tempfile.TemporaryDirectory(prefix="loopledger-read-") as place:
+        data = Path(place) / "data"
+        data.mkdir()
+        if not _mounted(data, "size=64m"):
+            return None
+        try:
+            with running(data):
+                pass
+            _mounted(data, "remount,ro")
+            row.add(points=1, refused=_refuses(data))
+        finally:
+            subprocess.run(["umount", data], check=True)
+    return row
+
+
+def _refuses(data: Path) -> bool:
+    """Whether a start says why it cannot be, in a line and not in a trace of ours."""
+    try:
+        start(data).stop()
+    except RuntimeError as error:
+        return "cannot be opened" in str(error) and "Traceback" not in str(error)
+    return False
+
+
+def _mounted(place: Path, options: str) -> bool:
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=False, capture_output=True).returncode == 0
+
+
 def full_disk() -> Row | None:
     """A small file system that fills up, and gets room again; None where none can be mounted."""
     row, place = Row("disk full, then room again"), Path(tempfile.mkdtemp(prefix="loopledger-full-"))
-    if os.system(f"mount -t tmpfs -o size=24m tmpfs {place} 2>/dev/null"):
+    if not _mounted(place, "size=24m"):
         return None
     try:
         ballast = place / "ballast"
@@ -188,7 +227,7 @@ def full_disk() -> Row | None:
                 try:
                     load.wait_for(20)
                     _fill(ballast)
-                    time.sleep(1)  # the fault lasts a while; nothing is waited for
+                    load.wait_for_refusals(5)
                     during = len(load.acknowledged)
                     ballast.unlink()
                     load.wait_for(during // 5 + 20)
@@ -197,8 +236,9 @@ def full_disk() -> Row | None:
                 for client in clients:
                     client.result()
         _compare(row, load.acknowledged, span_ids(place / "data"))
+        row.add(told=load.refused)
     finally:
-        os.system(f"umount {place}")
+        subprocess.run(["umount", place], check=True)
         place.rmdir()
     return row
 
@@ -229,7 +269,7 @@ def fuzz(bodies: int, chance: random.Random) -> Counter:
 
 def _mutant(chance: random.Random, recorded: list, told: Counter) -> Request | None:
     one = chance.choice(recorded)
-    if one.path.suffix == ".json" and chance.random() < _JSON_PART * 4:
+    if one.path.suffix == ".json":
         try:
             return Request(otlp_json.to_protobuf(_mutated(one.path.read_bytes(), chance), one.signal), one.signal, DEFAULT_TENANT)
         except LoopledgerError:
@@ -281,8 +321,7 @@ def _rows(points: int, chance: random.Random) -> Iterator[Row]:
     yield kills(points // 4, chance)
     yield kills_while_stopping(points // 4, chance)
     yield from damages(points // 2, chance)
-    if (row := full_disk()) is not None:
-        yield row
+    yield from filter(None, (full_disk(), read_only()))
 
 
 if __name__ == "__main__":

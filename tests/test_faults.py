@@ -32,6 +32,14 @@ def test_a_disk_that_was_full_goes_on_when_there_is_room():
     if row is None:
         pytest.skip("no small file system can be mounted here")
     assert (row.found, row.holds) == (row.acknowledged, True)
+    assert row.told >= 5
+
+
+def test_a_directory_that_may_only_be_read_is_refused():
+    row = faults.read_only()
+    if row is None:
+        pytest.skip("no file system can be mounted here")
+    assert (row.points, row.refused) == (1, 1)
 
 
 def test_mutated_bodies_are_read_or_refused():

@@ -51,6 +51,8 @@ class Load:
         """Every body; some were never answered."""
         self.acknowledged: set[bytes] = set()
         """Span ids of the bodies that were answered OK."""
+        self.refused = 0
+        """Bodies that were answered otherwise."""
 
     def work(self) -> None:
         """What one client does."""
@@ -70,11 +72,18 @@ class Load:
         with self._lock:
             assert self._lock.wait_for(lambda: len(self.acknowledged) >= bodies * SPANS, 30), "the load makes no progress"
 
+    def wait_for_refusals(self, bodies: int) -> None:
+        """The same for answers that were not OK."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: self.refused >= bodies, 30), "nothing is refused"
+
     def _note(self, spans: list, answer: httpx.Response) -> None:
-        if answer.status_code == 200:
-            with self._lock:
+        with self._lock:
+            if answer.status_code == 200:
                 self.acknowledged |= {span.span_id for span in spans}
-                self._lock.notify_all()
+            else:
+                self.refused += 1
+            self._lock.notify_all()
 
 
 @dataclass(frozen=True)

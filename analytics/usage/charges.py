@@ -9,7 +9,7 @@ from collections.abc import Collection
 import numpy as np
 import polars as pl
 
-from analytics.masks import among, any_known, known, whole
+from analytics.masks import always, among, any_known, known, whole
 from analytics.model import BUCKETS, MODEL_KINDS, SPLITS, TIME
 from analytics.usage.told import WRITES, says_usage
 
@@ -93,8 +93,8 @@ def _unchanged(columns: Collection[str]) -> pl.Expr:
 
 def _opened(desired: pl.DataFrame) -> pl.DataFrame:
     version = pl.Series("version", whole(desired["last"]) + 1, pl.Int32)
-    always = [pl.Series(name, [value], type_).new_from_index(0, desired.height) for name, value, type_ in _OPENED]
-    return pl.DataFrame([desired["call_id"], version, *always, *(desired[name] for name in (*DIMENSIONS, *COUNTERS, *MEASURES))])
+    same = [always(name, value, type_, desired.height) for name, value, type_ in _OPENED]
+    return pl.DataFrame([desired["call_id"], version, *same, *(desired[name] for name in (*DIMENSIONS, *COUNTERS, *MEASURES))])
 
 
 _OPENED = (("sign", 1, pl.Int8), ("kind", "usage", pl.String), ("reason", "counted", pl.String))

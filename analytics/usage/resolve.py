@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from analytics import fingerprint, tags
-from analytics.masks import among, any_known, known, microseconds, true, where
+from analytics.masks import always, among, any_known, known, microseconds, true, where
 from analytics.model import BUCKETS, FLOWING, MODEL_KINDS, OF_RESOURCE, SPLITS
 from analytics.usage import joins, sums
 from analytics.usage.links import NOT_COUNTED, links_of
@@ -189,7 +189,7 @@ def _resolved(nodes: pl.DataFrame, tree: Tree, told: Told, label: np.ndarray, ve
 def _kind(kinds: pl.Series, counting: np.ndarray) -> pl.Series:
     """A sum that counts, and what is presumed to be a call, count as a model's."""
     is_model = counting | among(kinds, ("other",))
-    return kinds.zip_with(pl.Series(~is_model), pl.Series("kind", ["model"]).new_from_index(0, len(kinds))) if is_model.any() else kinds
+    return kinds.zip_with(pl.Series(~is_model), always("kind", "model", pl.String(), len(kinds))) if is_model.any() else kinds
 
 
 def _model(nodes: pl.DataFrame, tree: Tree) -> pl.Series:

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics.masks import always, coalesced, nothing
 from analytics.model import OF_RESOURCE
 from ingest.dialects.buckets import settled
 from ingest.dialects.dialect import COMMON, Coded, Dialect, choose, coded, read, word_kinds
@@ -78,7 +79,7 @@ def translate(frames: Frames) -> pl.DataFrame:
         "kind": _kind(frames.signal, word_kinds(said["word"], names, chosen, DIALECTS)),
         "runtime": _column(frames.scopes["name"], frames.records["scope"].to_numpy()),
         "traced": _traced(frames),
-        "usage_role": _nothing(len(chosen)),
+        "usage_role": always("usage_role", None, pl.String(), len(chosen)),
     }
     known = said.hstack([*_DECLARED[chosen].get_columns(), *(series.alias(column) for column, series in beside.items())])
     present = np.unique(chosen).tolist()
@@ -87,9 +88,8 @@ def translate(frames: Frames) -> pl.DataFrame:
         for step in dialect.refinements if len(present) == 1 else dialect.refinements_among_others:
             known = known.with_columns(step)
     known = known.with_columns(EVERYWHERE)
-    for series in (*_of_resource(known, resources, frames.records["resource"].to_numpy()), _measure(frames.signal, names, said, chosen)):
-        known = known.with_columns(series)
-    return settled(known)
+    of_resource = _of_resource(known, resources, frames.records["resource"].to_numpy())
+    return settled(known.with_columns(*of_resource, _measure(frames.signal, names, said, chosen)))
 
 
 def _names(frames: Frames, keys: Coded) -> pl.Series:
@@ -105,10 +105,6 @@ def _names(frames: Frames, keys: Coded) -> pl.Series:
 
 def _column(values: pa.Array | pa.ChunkedArray, rows: np.ndarray) -> pl.Series:
     return pl.Series(values.take(pa.array(rows)), dtype=pl.String)
-
-
-def _nothing(count: int) -> pl.Series:
-    return pl.Series(pa.nulls(count, pa.string()), dtype=pl.String)
 
 
 def _kind(signal: str, said: pl.Series) -> pl.Series:
@@ -136,17 +132,10 @@ def _of_resource(known: pl.DataFrame, resources: pl.DataFrame, rows: np.ndarray)
     for bit, name in enumerate(OF_RESOURCE):
         if name in of_record:
             bits |= (known[name].is_null() & of_record[name].is_not_null()).to_numpy().astype(np.int8) << bit
-    filled = [_else(known[name], other) for name, other in of_record.items() if name != "process"]
-    host = [of_record[name] for name in ("process", "service") if name in of_record] or [_nothing(known.height)]
-    process = host[0] if len(host) == 1 else _else(*host)
+    filled = [coalesced(known[name], other) for name, other in of_record.items() if name != "process"]
+    host = [of_record[name] for name in ("process", "service") if name in of_record] or [nothing(known["process"])]
+    process = coalesced(*host)
     return [*filled, process.alias("process"), pl.Series("of_resource", bits)]
-
-
-def _else(own: pl.Series, other: pl.Series) -> pl.Series:
-    """Where the one says nothing, the other."""
-    return (
-        own if not own.null_count() else other.alias(own.name) if own.null_count() == len(own) else own.zip_with(own.is_not_null(), other)
-    )
 
 
 def _resource_count(frames: Frames) -> int:
@@ -158,6 +147,6 @@ def _resource_count(frames: Frames) -> int:
 def _measure(signal: str, names: pl.Series, said: pl.DataFrame, chosen: np.ndarray) -> pl.Series:
     """Which tokens a metric point counts; null for every other record."""
     if signal != "metrics":
-        return _nothing(len(chosen)).alias("measure")
+        return always("measure", None, pl.String(), len(chosen))
     asked = zip(chosen.tolist(), names.to_list(), said["token_type"].to_list(), strict=True)
     return pl.Series("measure", [DIALECTS[place].all_metrics.get(name, {}).get(word) for place, name, word in asked], pl.String)
