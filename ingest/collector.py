@@ -29,6 +29,7 @@ from ingest.delivery import Delivery
 from ingest.intake import Intake
 from ingest.keeping_api import KeepingApi
 from ingest.metrics import exposition
+from ingest.reader import reading
 from ingest.report_api import ReportApi
 from ingest.service import Service, opened
 
@@ -48,7 +49,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
     """A collector that serves as long as the context lasts. Raises OSError for a taken port, StoreError and AccessError."""
     require_loopback(grpc_at)
     require_loopback(http_at)
-    with opened(data, config, clock) as service:
+    with reading() as read, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
         intake, delivery = Intake(service.pipeline), Delivery(service.control, config.channels)
         key = (token := control_token(data)).encode()

@@ -76,8 +76,9 @@ class Intake:
             batch, decoded = taken
             self._writing = True
             answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [request for request, _ in batch])
-            self._writing = False
             self._loop.call_soon_threadsafe(self._answer, batch, answers)
+            self._pipeline.trim()
+            self._writing = False
 
     def _batch(self) -> tuple[list, bool]:
         """What comes within the linger, or until the committer is free, up to so many bytes; and whether the end has come."""

@@ -14,6 +14,7 @@ from analytics.masks import without
 from analytics.signals import Signals
 from ingest import records, wire
 from ingest.clock import Clock
+from ingest.reader import Read, UnreadableError
 from ingest.records import Arrivals
 from ingest.redact import Redaction
 from ingest.wire import Signal
@@ -76,6 +77,7 @@ class Pipeline:
     """What may be stored of a tenant."""
     expiring: Iterator[None]
     """Each step removes a little of what is past its time."""
+    read: Read = records.read
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held by whoever writes to the books."""
     counts: Counts = field(default_factory=Counts)
@@ -123,15 +125,23 @@ class Pipeline:
             self.counts.guard_failures += 1
             _LOG.exception("what is owed could not be done yet")
 
+    def trim(self) -> None:
+        """What cannot wait for a rest: the checkpoint, between two commits."""
+        try:
+            with self.lock:
+                self.books.ledger.checkpoint()
+        except Exception:
+            _LOG.exception("the write-ahead log could not be moved into the ledger yet")
+
     def _read(self, requests: list[Request], signal: Signal) -> Iterator[Decoded]:
         """Decodes together what can be; what is malformed is refused by itself."""
         try:
             redaction = self.redaction_of(requests[0].tenant)
-            yield Decoded(requests, records.read([request.body for request in requests], signal, self.clock, redaction))
+            yield Decoded(requests, self.read([request.body for request in requests], signal, self.clock, redaction))
             return
         except ValueError as error:
-            whole = str(error)
-        reasons = {request: wire.malformed(request.body, signal) for request in requests}
+            whole, read_here = str(error), not isinstance(error, UnreadableError)
+        reasons = {request: wire.malformed(request.body, signal) for request in requests} if read_here else {}
         refused = {request: Permanent(reason) for request, reason in reasons.items() if reason}
         good = [request for request in requests if request not in refused]
         if len(requests) == 1 and good:

@@ -71,6 +71,7 @@ def _together(service: Service, group: Sequence[Recording]) -> Iterator[tuple[Pa
             service.pipeline.counts.malformed += 1
             yield recording.path, str(error)
     answers = service.pipeline.commit(service.pipeline.decode(list(requests)))
+    service.pipeline.trim()
     for request, path in requests.items():
         if isinstance(answers[request], LoopledgerError):
             yield path, str(answers[request])
