@@ -72,7 +72,6 @@ OPEN: dict[int, str] = {
     38: "rates belong to the bounds",
     39: "credentials belong to access",
     44: "origins belong to access",
-    46: "warnings are on their way",
     47: "the sums of /metrics belong to the bounds",
 }
 """Statements that no test holds yet, with the reason."""
