@@ -72,12 +72,13 @@ OPEN: dict[int, str] = {
     38: "rates belong to the bounds",
     39: "credentials belong to access",
     44: "origins belong to access",
-    45: "real exporters are on their way",
-    46: "warnings are on their way",
     47: "the sums of /metrics belong to the bounds",
 }
 """Statements that no test holds yet, with the reason."""
-EXCEPTIONS = {13: "over gRPC zstd is INTERNAL instead of UNIMPLEMENTED: gRPC's own core answers before anybody is asked (grpc/grpc#36770)"}
+EXCEPTIONS = {
+    13: "over gRPC zstd is INTERNAL instead of UNIMPLEMENTED: gRPC's own core answers before anybody is asked (grpc/grpc#36770)",
+    45: "JavaScript over gRPC without a retry: its exporter has none; the Collector's own exporters are Go, and not among the tests",
+}
 """Where a statement holds in another form, and why."""
 _NAMED = re.compile(r"^def test_(\d\d)_", re.MULTILINE)
 

@@ -13,7 +13,7 @@ from collectors import Collector, configure, running
 from exports import as_json
 from google.rpc.code_pb2 import INVALID_ARGUMENT, UNAVAILABLE
 from test_kill import span_ids
-from transports import ALL, HTTP, PLAIN, Transport, told
+from transports import ALL, HTTP, PLAIN, Told, Transport, told
 
 
 def ways(transports: list[Transport]):
@@ -158,3 +158,25 @@ def test_43_an_absurd_time_moves_no_spend_out_of_its_window(collector, loop, way
     assert collector.spent(loop) == [(7, 7, "0.007000000")]
     now = datetime.fromisoformat(httpx.get(f"{collector.http}/api/v1/reports/spend").json()["now"])
     assert {row["day"] for row in collector.report("spend", by="day", loop=loop)} == {f"{now:%Y-%m-%d}", "1970-01-01"}
+
+
+def warning(answer: Told) -> tuple[int, str]:
+    return answer.rejected, answer.response.partial_success.error_message
+
+
+@ways(ALL)
+def test_46_a_model_without_a_price_is_told_and_nothing_is_left_out(collector, loop, way):
+    model = f"unheard-of-{secrets.token_hex(4)}"
+    strange = traces(chat(1, more={"gen_ai.request.model": model}), chat(1), run=loop, loop=loop)
+    assert warning(way.export(collector, strange)) == (0, f"no price is known for {model}: these calls are counted without cost")
+    assert way.export(collector, traces(chat(1), run=loop, loop=loop)).response.ByteSize() == 0
+    assert collector.spent(loop) == [(3, 3, "0.002000000")]
+
+
+@ways(PLAIN)
+def test_46_both_are_told_where_both_happen(collector, loop, way):
+    model = f"unheard-of-{secrets.token_hex(4)}"
+    spans = [chat(1, trace_id=b""), chat(1, more={"gen_ai.request.model": model})]
+    count, text = warning(way.export(collector, traces(*spans, loop=loop)))
+    assert count == 1
+    assert re.search("without a valid trace id.*; no price is known", text)
