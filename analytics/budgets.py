@@ -4,7 +4,7 @@ Crossings are a function of the charges alone. A scope is one value of the polic
 the policy's time zone, or a run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ALL = "all"
 """The scope of a policy without `per`."""
 RUN_WINDOW = "run"
+UNBOUNDED = dict.fromkeys(("tenant", "start", "end", "run", "first", "last"))
+"""Parameters of queries/budget_charges that ask for all charges."""
 _ID = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
 _EVERY = {"day": "1d", "week": "1w", "month": "1mo"}
 
@@ -123,18 +125,6 @@ def totals(policy: "Policy", charges: pl.DataFrame) -> list[Total]:
     """The sums of these charges by where they count."""
     here = counted(policy, charges).group_by("tenant", "scope", "window")
     return here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens", "missing_calls").sum(), pl.col("happened_at").min()).rows()
-
-
-def added(limit: Limit, spent: dict[tuple[str, str, str], tuple[int, int, int]], more: Sequence[Total]) -> Iterator[Total]:
-    """Adds sums to what is spent already (as Spent has it); of them those that come out at the lowest threshold or above."""
-    least, each, in_usd = limit.least(limit.percents[0]), limit.assumed_each, limit.in_usd
-    for total in more:  # a run of its own for each call is no rarity, so this counts in tenths of a microsecond
-        place, sums = total[:3], total[3:6]
-        if (before := spent.get(place)) is not None:
-            sums = (before[0] + sums[0], before[1] + sums[1], before[2] + sums[2])
-        spent[place] = sums
-        if (sums[0] + each * sums[2] if in_usd else sums[1]) >= least:
-            yield total
 
 
 def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossing]:

@@ -4,7 +4,7 @@ It keeps running totals and asks the ledger for the exact crossing only when a t
 transaction of the control store; after a crash it takes up the commits behind its cursor, and unique keys make every effect happen once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ import polars as pl
 
 from analytics import budgets, effects
 from analytics.books import Posted
-from analytics.budgets import Limit, Place, Spent
+from analytics.budgets import Limit, Place
 from analytics.control import Control
 from analytics.ledger import Ledger
 from analytics.model import SEVERITY
 from analytics.runs import Run, Runs
 from analytics.signals import Signals
+from analytics.spending import Spending
 from analytics.undeclared import EVER, Undeclared
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Guard:
         self._begin()
 
     def _begin(self) -> None:
-        self._spent: dict[str, dict[tuple[str, str, str], tuple[int, int, int]]] = {name: {} for name in self._policies}
+        self._spent = {name: Spending(limit, self._ledger.path.parent) for name, limit in self._limits.items()}
         known = self._control.all_incidents()
         self._undeclared = Undeclared(self._ledger, self._loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
@@ -56,10 +57,9 @@ class Guard:
 
     def catch_up(self, now: datetime) -> None:
         """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
-        charges = self._ledger.query("queries/budget_charges", tenant=None, start=None, end=None, run=None)
-        self._to_look_at = self._take(charges)
-        missed = charges.filter(pl.col("commit_no") > self._control.cursor())
-        self._arrive(self._runs.calling(missed, now))
+        self._to_look_at = self._take(self._known(0))
+        for missed in self._known(self._control.cursor()):
+            self._arrive(self._runs.calling(missed, now))
         self._undeclared.catch_up()
         self.act(now)
 
@@ -70,7 +70,7 @@ class Guard:
 
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""
-        self._to_look_at |= self._take(posted.charges)
+        self._to_look_at |= self._take([posted.charges])
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
             self._arrive(self._runs.arriving(posted, now))
@@ -98,27 +98,35 @@ class Guard:
         self._ordered |= {(signal["tenant"], signal["run_id"], signal["incident_id"]) for signal in signals}
         self._to_look_at, self._to_order = set(), {}
 
-    def _take(self, charges: pl.DataFrame) -> set[Place]:
+    def _known(self, after: int) -> Iterator[pl.DataFrame]:
+        """The charges of the commits after one, as many at a time as fit into memory."""
+        for first, last in self._ledger.stretches(after):
+            yield self._ledger.query("queries/budget_charges", **(budgets.UNBOUNDED | {"first": first, "last": last}))
+
+    def _take(self, parts: Iterable[pl.DataFrame]) -> set[Place]:
         """Adds charges to the totals; the places that want a look now."""
-        if charges.is_empty():
-            return set()
-        found, known = set(), {(at.policy, at.tenant, at.scope, at.window) for at, _ in self._incidents}
-        for name, policy in self._policies.items():
-            more, spent = budgets.totals(policy, charges), self._spent[name]
-            reached = {total[:3]: total for total in budgets.added(self._limits[name], spent, more)}
-            reached |= {total[:3]: total for total in more if known and (name, *total[:3]) in known}
-            for (tenant, scope, window), total in reached.items():
-                place = Place(tenant, name, scope, window)
-                if self._is_open_question(place, Spent(*spent[tenant, scope, window]), total[-1]):
-                    found.add(place)
-        return found
+        touched: dict[Place, datetime] = {}
+        known = {(at.policy, at.tenant, at.scope, at.window) for at, _ in self._incidents}
+        for charges in parts:
+            for name in self._policies if charges.height else ():
+                for (tenant, scope, window), earliest in self._reached(name, charges, known):
+                    place = Place(tenant, name, scope, window)
+                    touched[place] = min(earliest, touched.get(place, earliest))
+        return {place for place, earliest in touched.items() if self._is_open_question(place, earliest)}
+
+    def _reached(self, name: str, charges: pl.DataFrame, known: set[tuple[str, ...]]) -> Iterator[tuple[tuple, datetime]]:
+        """Where a policy's totals reach a threshold with these charges or its incidents may change, and when the earliest happened."""
+        more = budgets.totals(self._policies[name], charges)
+        for total in self._spent[name].add(more):
+            yield total[:3], total[-1]
+        yield from ((total[:3], total[-1]) for total in more if known and (name, *total[:3]) in known)
 
     def _arrive(self, runs: Iterable[Run]) -> None:
         self._to_order |= {(run.tenant, run.run): run for run in runs}
 
-    def _is_open_question(self, place: Place, spent: Spent, earliest: datetime) -> bool:
+    def _is_open_question(self, place: Place, earliest: datetime) -> bool:
         """Whether an incident there may begin, move, change or go."""
-        limit = self._limits[place.policy]
+        limit, spent = self._limits[place.policy], self._spent[place.policy].of((place.tenant, place.scope, place.window))
         for percent in limit.percents:
             incident = self._incidents.get((place, percent))
             stands = incident is not None and incident["state"] == "open"
@@ -132,7 +140,8 @@ class Guard:
         policy = self._policies[place.policy]
         start, end = budgets.bounds(policy, place.window) or (None, None)
         run = place.scope if policy.window == "run" else None
-        charges = self._ledger.query("queries/budget_charges", tenant=place.tenant, start=start, end=end, run=run)
+        asked = {"tenant": place.tenant, "start": start, "end": end, "run": run}
+        charges = self._ledger.query("queries/budget_charges", **(budgets.UNBOUNDED | asked))
         return budgets.decide(policy, place, charges)
 
     def _differences(self, place: Place, crossings: Sequence[budgets.Crossing], now: datetime) -> list[dict[str, Any]]:

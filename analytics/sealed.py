@@ -67,7 +67,7 @@ class Shelf:
 
     def add(self, fingerprints: np.ndarray, commits: np.ndarray, through: int) -> None:
         """Seals a run of sorted fingerprints, which brings the index up to commit `through`."""
-        body = b"".join((_filter(fingerprints).tobytes(), fingerprints.astype("<u8").tobytes(), commits.astype("<u4").tobytes()))
+        body = b"".join((filter_of(fingerprints).tobytes(), fingerprints.astype("<u8").tobytes(), commits.astype("<u4").tobytes()))
         header = np.array([(_VERSION, len(fingerprints), through, self._stamp_of(through), zlib.crc32(body))], _HEADER)
         path, part = self._path(len(self._runs)), self._directory / "next"
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -100,8 +100,8 @@ def stamp(*facts: int) -> int:
     return int(fingerprint.combine(*(np.array([fact]) for fact in facts))[0])
 
 
-def _filter(fingerprints: np.ndarray) -> np.ndarray:
-    """The filter of a run; fingerprints ascend, and so do their words."""
+def filter_of(fingerprints: np.ndarray) -> np.ndarray:
+    """The filter of a run, which `masks` asks; fingerprints ascend, and so do their words."""
     words, bits = masks(fingerprints)
     filled, starts = np.unique(words, return_index=True)
     made = np.zeros(_WORDS, "<u8")

@@ -18,7 +18,9 @@ def refused_runs(sources: Sources, stops: Iterable[Mapping[str, Any]]) -> set[tu
 
 def _begun_under(sources: Sources, policy, stop: Mapping[str, Any]) -> list[str]:
     since, until = stop["crossed_at"], stop["window_ends_at"]
-    charges = sources.ledger.query("queries/budget_charges", tenant=stop["tenant"], start=since, end=until, run=None)
+    charges = sources.ledger.query(
+        "queries/budget_charges", **(budgets.UNBOUNDED | {"tenant": stop["tenant"], "start": since, "end": until})
+    )
     runs = budgets.counted(policy, charges).filter(scope=stop["scope"]).select("run").drop_nulls().unique()
     starts = sources.ledger.query("queries/run_starts", {"wanted": runs}, tenant=stop["tenant"])
     return starts.filter(pl.col("started_at") > since)["run"].to_list()

@@ -1,6 +1,7 @@
 """Which time it is: the wall's, or for history the latest end seen."""
 
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -50,6 +51,23 @@ class Replay:
     def see(self, end: datetime | None) -> None:
         with self._lock:
             self._now = max(self._now, end or self._now)
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """One moment, as another clock showed it."""
+
+    at: datetime
+    end: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def latest(self) -> datetime:
+        return self.end
+
+    def see(self, end: datetime | None) -> None:
+        pass
 
 
 CLOCKS = {"wall": Wall, "replay": Replay}

@@ -25,6 +25,7 @@ from ingest.gate import Gate
 from ingest.health import Health
 from ingest.intake import Intake
 from ingest.keeping_api import KeepingApi
+from ingest.reader import reading
 from ingest.report_api import ReportApi
 from ingest.service import Service, opened
 from ingest.tally import Tally
@@ -45,7 +46,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
     """A collector that serves as long as the context lasts. Raises OSError for a taken port, StoreError and AccessError."""
     require_loopback(grpc_at)
     require_loopback(http_at)
-    with opened(data, config, clock) as service:
+    with reading() as read, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
         intake, delivery = Intake(service.pipeline, config.limits), Delivery(service.control, config.channels)
         gate = Gate(config.limits.receiving_bytes, service.pipeline.tally)

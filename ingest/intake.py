@@ -74,10 +74,9 @@ class Intake:
                 return
             batch, decoded = taken
             with self._at("committer"):
-                answers = (
-                    decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [request for request, _ in batch])
-                )
-            self._loop.call_soon_threadsafe(self._answer, batch, answers)
+                answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [one for one, _ in batch])
+                self._loop.call_soon_threadsafe(self._answer, batch, answers)
+                self._pipeline.trim()
 
     @contextmanager
     def _at(self, work: str):

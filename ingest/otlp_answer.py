@@ -24,6 +24,7 @@ from ingest.wire import Signal
 
 SIGNAL_HEADER = "x-loopledger-signal"
 _MOST_SIGNALS = 8
+_MOST_MODELS = 5
 _MOST_TEXT = 1000
 """Characters of a reason: senders hold answers in memory and headers are bounded."""
 _RETRY_SECONDS = 1.0
@@ -35,12 +36,14 @@ _RESPONSES = {
 
 
 def response(signal: Signal, answer: Answer) -> Message:
-    """The export response: empty, or a partial success with the count of records that were left out."""
+    """The export response: empty, or a partial success with the count of records that were left out, none where it is only a warning."""
     kind, field = _RESPONSES[signal]
-    if not answer.rejected:
-        return kind()
-    reason = f"{answer.rejected} without a valid trace id and span id were left out"
-    return kind(partial_success={field: answer.rejected, "error_message": reason})
+    told = []
+    if answer.rejected:
+        told.append(f"{answer.rejected} without a valid trace id and span id were left out")
+    if answer.unpriced:
+        told.append(f"no price is known for {', '.join(answer.unpriced[:_MOST_MODELS])}: these calls are counted without cost")
+    return kind(partial_success={field: answer.rejected, "error_message": "; ".join(told)[:_MOST_TEXT]}) if told else kind()
 
 
 def refusal(error: LoopledgerError) -> Status:

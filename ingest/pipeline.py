@@ -5,18 +5,21 @@ import operator
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
+
+import polars as pl
 
 from analytics.books import Arrived, Books, Posted
 from analytics.errors import LoopledgerError, Permanent, Retryable
 from analytics.guard import Guard
 from analytics.masks import without
 from analytics.signals import Signals
-from ingest import records, wire
+from ingest import records, suspicion, wire
 from ingest.clock import Clock
+from ingest.reader import Read, UnreadableError
 from ingest.records import Arrivals
 from ingest.redact import Redaction
 from ingest.state import State
@@ -46,6 +49,8 @@ class Answer:
     """Records left out because they have no valid ids."""
     signals: tuple[dict, ...] = ()
     """What the runs named in the request have still to obey, severest first."""
+    unpriced: tuple[str, ...] = ()
+    """Models it names that have no price: their calls are counted, without cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Pipeline:
     """What may be stored of a tenant."""
     expiring: Iterator[None]
     """Each step removes a little of what is past its time."""
+    read: Read = records.read
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held by whoever writes to the books."""
     tally: Tally = field(default_factory=Tally)
@@ -85,14 +91,14 @@ class Pipeline:
         answers: dict[Request, Answer | LoopledgerError] = {request: error for part in decoded for request, error in part.refused.items()}
         good = [part for part in decoded if part.requests]
         try:
-            self._post(good)
+            unpriced = suspicion.unpriced(self._post(good)) if good else set()
         except Exception as error:  # whatever keeps the ledger from storing, the sender keeps the data and comes again
             self.state.unstored = type(error).__name__
             _LOG.exception("a commit failed")
             unstored = Retryable(f"the ledger could not store this: {type(error).__name__}")
             return answers | {request: unstored for part in good for request in part.requests}
         for part in good:
-            answers |= self._answers(part)
+            answers |= self._answers(part, suspicion.by_body(part.arrivals.records, unpriced))
         return answers
 
     def settle(self, *, everything: bool = False) -> None:
@@ -118,15 +124,23 @@ class Pipeline:
             self.tally.add("guard_failures")
             _LOG.exception("what is owed could not be done yet")
 
+    def trim(self) -> None:
+        """What cannot wait for a rest: the checkpoint, between two commits."""
+        try:
+            with self.lock:
+                self.books.ledger.checkpoint()
+        except Exception:
+            _LOG.exception("the write-ahead log could not be moved into the ledger yet")
+
     def _read(self, requests: list[Request], signal: Signal) -> Iterator[Decoded]:
         """Decodes together what can be; what is malformed is refused by itself."""
         try:
             redaction = self.redaction_of(requests[0].tenant)
-            yield Decoded(requests, records.read([request.body for request in requests], signal, self.clock, redaction))
+            yield Decoded(requests, self.read([request.body for request in requests], signal, self.clock, redaction))
             return
         except ValueError as error:
-            whole = str(error)
-        reasons = {request: wire.malformed(request.body, signal) for request in requests}
+            whole, read_here = str(error), not isinstance(error, UnreadableError)
+        reasons = {request: wire.malformed(request.body, signal) for request in requests} if read_here else {}
         refused = {request: Permanent(reason) for request, reason in reasons.items() if reason}
         good = [request for request in requests if request not in refused]
         if len(requests) == 1 and good:
@@ -137,9 +151,8 @@ class Pipeline:
             if part:
                 yield from self._read(part, signal)
 
-    def _post(self, good: Sequence[Decoded]) -> None:
-        if not good:
-            return
+    def _post(self, good: Sequence[Decoded]) -> pl.DataFrame:
+        """The charges of the commit."""
         for part in good:
             self.clock.see(part.arrivals.records["ended_at"].max())
         arrived = [Arrived(part.requests[0].tenant, without(part.arrivals.records, "body"), part.arrivals.evidence) for part in good]
@@ -149,6 +162,7 @@ class Pipeline:
             self.state.stored(time.monotonic() - began)
             self._count(good, posted)
             self._watch(posted)
+        return posted.charges
 
     def _watch(self, posted: Posted) -> None:
         """An OK means stored and counted; a guard that cannot write is behind, says so, and catches up with the next commit."""
@@ -160,15 +174,20 @@ class Pipeline:
             self.state.owed_since = self.state.owed_since or posted.commit_no
             _LOG.exception("the guard could not act on commit %d", posted.commit_no)
 
-    def _answers(self, part: Decoded) -> dict[Request, Answer]:
-        rejected = dict(zip(part.requests, part.arrivals.rejected.tolist(), strict=True))
+    def _answers(self, part: Decoded, unpriced: Mapping[int, tuple[str, ...]]) -> dict[Request, Answer]:
+        signals, rejected = self._signals(part), part.arrivals.rejected.tolist()
+        return {
+            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ())) for body, request in enumerate(part.requests)
+        }
+
+    def _signals(self, part: Decoded) -> Mapping[int, tuple[dict, ...]]:
+        """Of each body what the runs that it names have still to obey."""
         if not self.signals.any_open():
-            return {request: Answer(count) for request, count in rejected.items()}
+            return {}
         runs = part.arrivals.records.select("body", "run").drop_nulls().unique()
         found = self._pending(part.requests[0].tenant, runs["run"].unique().to_list())
         named = {body: set(names) for body, names in runs.group_by("body").agg("run").iter_rows()}
-        signals = [tuple(row for row in found if row["run_id"] in named.get(body, ())) for body in range(len(part.requests))]
-        return {request: Answer(rejected[request], signals[body]) for body, request in enumerate(part.requests)}
+        return {body: tuple(row for row in found if row["run_id"] in names) for body, names in named.items()}
 
     def _pending(self, tenant: str, runs: list[str]) -> list[dict]:
         """What these runs have still to obey; nothing while the control store cannot say, for the OK goes out all the same."""

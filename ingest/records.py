@@ -42,12 +42,26 @@ def read(bodies: Sequence[bytes], signal: Signal, clock: Clock, redaction: Redac
     """Decodes, translates and redacts. Raises ValueError when a body is not an OTLP request of that signal."""
     frames = wire.decode(bodies, signal)
     valid = _valid(frames)
+    _require_own(bodies, frames, valid)
     evidence, told_secrets = evidence_of(frames, valid, redaction)
     records = redaction.names(_canonical(frames, clock), told_secrets)
     if valid.all():
         return Arrivals(records, evidence, np.zeros(frames.bodies, np.int64))
     body = frames.records["body"].to_numpy()
     return Arrivals(records.filter(valid), evidence, np.bincount(body[~valid], minlength=frames.bodies))
+
+
+def _require_own(bodies: Sequence[bytes], frames: Frames, valid: np.ndarray) -> None:
+    """Raises ValueError for a request of another signal, of which nothing would be left: no span with ids, no log with a time."""
+    rows, sound = frames.records, valid
+    if frames.signal == "logs":
+        sound = (rows["time_unix_nano"].to_numpy() > 0) | (rows["observed_time_unix_nano"].to_numpy() > 0)
+    if sound.all():
+        return
+    owner = rows["body"].to_numpy()
+    for body in np.setdiff1d(owner, owner[sound]):
+        if reason := wire.malformed(bodies[body], frames.signal):
+            raise ValueError(reason)
 
 
 def _valid(frames: Frames) -> np.ndarray:

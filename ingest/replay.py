@@ -70,6 +70,7 @@ def _together(service: Service, group: Sequence[Recording]) -> Iterator[tuple[Pa
         except LoopledgerError as error:
             yield recording.path, str(error)
     answers = service.pipeline.commit(service.pipeline.decode(list(requests)))
+    service.pipeline.trim()
     for request, path in requests.items():
         if isinstance(answers[request], LoopledgerError):
             yield path, str(answers[request])

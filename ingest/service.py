@@ -19,8 +19,10 @@ from analytics.reports import Sources
 from analytics.retention import expiring
 from analytics.runs import IDLE, Runs
 from analytics.signals import Signals
+from ingest import records
 from ingest.clock import Clock, Replay
 from ingest.pipeline import Pipeline
+from ingest.reader import Read
 from ingest.redact import Redaction
 
 
@@ -48,7 +50,7 @@ def stores(data: Path) -> Iterator[tuple[Ledger, Control]]:
 
 
 @contextmanager
-def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -> Iterator[Service]:
+def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True, read: Read = records.read) -> Iterator[Service]:
     """Opens the stores of a directory and lets the guard catch up. Raises StoreError when a store cannot be used."""
     with stores(data) as (ledger, control):
         if isinstance(clock, Replay):
@@ -61,7 +63,8 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True) -
         guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
         leaving = expiring(books, partial(retention_of, config.retention), clock.now)
-        yield Service(ledger, control, config, signals, clock, Pipeline(books, guard, signals, clock, _redactions(data, config), leaving))
+        pipeline = Pipeline(books, guard, signals, clock, _redactions(data, config), leaving, read)
+        yield Service(ledger, control, config, signals, clock, pipeline)
 
 
 def _redactions(data: Path, config: Config) -> Callable[[str], Redaction]:

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest.descriptors import handler_of
+from ingest.strict import other_signal, require_readable
 
 Signal = Literal["traces", "logs", "metrics"]
 
@@ -68,10 +69,9 @@ def decode(bodies: Sequence[bytes], signal: Signal) -> Frames:
 def malformed(body: bytes, signal: Signal) -> str | None:
     """Why these bytes are not a request of that signal; None when they are."""
     try:
-        REQUESTS[signal].FromString(body)
+        return other_signal(REQUESTS[signal].FromString(body), signal)
     except DecodeError as error:
         return f"not an OTLP {signal} request: {error}"
-    return None
 
 
 def _slices(bodies: Sequence[bytes]):
@@ -96,6 +96,7 @@ def _items(rows: pa.StructArray, name: str) -> tuple[np.ndarray, pa.Array]:
 def _attributes(rows: pa.StructArray, name: str = "attributes") -> Attributes:
     owner, pairs = _items(rows, name)
     value = pairs.field("value")
+    require_readable(value)
     names = [field.name for field in value.type]
     columns = [pairs.field("key"), *(pc.struct_field(value, [name]) for name in names)]
     return Attributes(owner, pa.StructArray.from_arrays(columns, names=["key", *names]))
@@ -169,6 +170,7 @@ def _logs(requests: pa.StructArray) -> Frames:
     logs = scoped.messages
     plain = ("trace_id", "span_id", "time_unix_nano", "observed_time_unix_nano", "severity_number", "event_name")
     columns = {name: logs.field(name) for name in plain}
+    require_readable(logs.field("body"))
     text, *structures = (pc.struct_field(logs.field("body"), [name]) for name in ("string_value", "kvlist_value", "array_value"))
     columns |= {"text": text, "structure": pc.coalesce(*structures)}
     return _frames("logs", scoped, len(requests), columns, logs)

@@ -179,7 +179,7 @@ def test_a_replay_of_everything_changes_nothing(tmp_path: Path):
     taken = records(EVERYTHING)
     with opened_at(tmp_path) as service:
         feed(service, [taken])
-        before, commit, stored = books(service), service.ledger.commit_no, service.pipeline.counts.stored
+        before, commit, stored = books(service), service.ledger.commit_no, service.pipeline.tally.total("stored")
         feed(service, ([request] for request in taken[::200]))
         feed(service, [taken])
         again = service.pipeline.tally.total("repeated") - (len(taken) - stored)

@@ -28,7 +28,9 @@ def budget_burn(sources: Sources, question: Question) -> pl.DataFrame:
             f"{window!r} is no window of {policy.name}: it has windows such as {rules.window_at(policy, sources.now)}"
         ) from error
     run = scope if policy.window == "run" else None
-    charges = sources.ledger.query("queries/budget_charges", tenant=question.tenant, start=start, end=end, run=run)
+    charges = sources.ledger.query(
+        "queries/budget_charges", **(rules.UNBOUNDED | {"tenant": question.tenant, "start": start, "end": end, "run": run})
+    )
     here = rules.counted(policy, charges).filter(scope=scope, window=window)
     burn = here.group_by("happened_at").agg(pl.col("cost_usd").sum().fill_null(0)).sort("happened_at")
     burn = burn.select("happened_at", spent_usd=pl.col("cost_usd").cum_sum().cast(MONEY), limit_usd=pl.lit(policy.limit_usd, MONEY))

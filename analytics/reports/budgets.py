@@ -26,7 +26,8 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     spent_usd, known: sums to the ledger | spent_tokens | assumed_usd, for calls without known cost | missing_calls | percent of the
     limit, assumed cost included | state ok, warned or breached | action, the severest order of its incidents.
     """
-    charges = sources.ledger.query("queries/budget_charges", tenant=question.tenant, start=question.since, end=question.until, run=None)
+    asked = {"tenant": question.tenant, "start": question.since, "end": question.until}
+    charges = sources.ledger.query("queries/budget_charges", **(rules.UNBOUNDED | asked))
     own = (row for row in sources.control.all_incidents() if row["state"] == "open" and row["tenant"] == question.tenant)
     standing = {(row["policy"], row["scope"], row["window"]): row["action"] for row in own}
     rows = []

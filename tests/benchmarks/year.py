@@ -93,6 +93,7 @@ def _fed(service: Service, fleet: Fleet, records: int, until: float) -> Iterator
     while taken := decoded.get():
         if not all(isinstance(answer, Answer) for answer in service.pipeline.commit(taken[1]).values()):
             raise SystemExit("a body was refused")
+        service.pipeline.trim()
         sent += taken[0]
         yield sent
 

@@ -1,4 +1,4 @@
--- Charges with what budgets look at: of a tenant, in [$start, $end), of one run; null means no bound.
+-- Charges with what budgets look at: of a tenant, in [$start, $end), of one run, of the commits $first to $last; null means no bound.
 select
     tenant, commit_no, call_id, happened_at, loop, run, agent, role, team, "user", provider, model, tool,
     unknown_calls, unpriced_calls, cost_usd,
@@ -9,3 +9,4 @@ where ($tenant::varchar is null or tenant = $tenant)
   and ($start::timestamp is null or happened_at >= $start)
   and ($end::timestamp is null or happened_at < $end)
   and ($run::varchar is null or run = $run)
+  and ($first::bigint is null or commit_no between $first and $last)

@@ -1,0 +1,13 @@
+"""Every statement has a test of its number, or stands among the open ones with a reason."""
+
+from statements import OPEN, STATEMENTS, numbered
+
+
+def test_the_numbers_are_those_of_the_list():
+    assert list(STATEMENTS) == list(range(1, 48))
+
+
+def test_every_statement_has_a_test_or_a_reason():
+    assert sorted(numbered().keys() | OPEN.keys()) == list(STATEMENTS)
+    assert numbered().keys() & OPEN.keys() == set()
+    assert all(OPEN.values())
