@@ -14,7 +14,8 @@ from functools import partial
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from analytics.config import CollectorLimits
@@ -88,6 +89,17 @@ class Connection(H11Protocol):
 _PHASES = {h11.IDLE: "head", h11.SEND_BODY: "body"}
 
 
+def _with_few_headers(app: ASGIApp, limits: CollectorLimits, tally: Tally) -> ASGIApp:
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        if len(scope["headers"]) > limits.header_count:
+            tally.limited("header_count")
+            await PlainTextResponse("too many header fields", 431, {"connection": "close"})(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return bounded
+
+
 class _Server(uvicorn.Server):
     """Leaves the signals of the process to whoever runs the collector."""
 
@@ -100,7 +112,7 @@ class _Server(uvicorn.Server):
 async def serving(app: ASGIApp, address: str, limits: CollectorLimits, tally: Tally) -> AsyncIterator[int]:
     """A server for as long as the context lasts; its port. Raises OSError when that is taken."""
     config = uvicorn.Config(
-        app,
+        _with_few_headers(app, limits, tally),
         http=partial(Connection, limits=limits, tally=tally, idle=OrderedDict()),
         lifespan="off",
         access_log=False,

@@ -41,8 +41,9 @@ class _Exports(grpc.GenericRpcHandler):
     def _export(self, signal: Signal):
         async def export(_, context: grpc.aio.ServicerContext) -> bytes:
             try:
-                with self._tally.request(signal):
-                    answer = await self._accept(Request(await self._body(context), signal, self._tenant))
+                with self._tally.request(signal) as coming:
+                    body = coming.received(await self._body(context))
+                    answer = await self._accept(Request(body, signal, self._tenant))
             except LoopledgerError as error:
                 await _abort(context, error)
             context.set_trailing_metadata(signal_headers(answer.signals, self._key))

@@ -21,7 +21,7 @@ from ingest.otlp_answer import refusal, response, retry_delay, signal_headers
 from ingest.otlp_body import UnsupportedMedia, decompressed
 from ingest.otlp_grpc import Accept
 from ingest.pipeline import Request
-from ingest.tally import Tally
+from ingest.tally import Coming, Tally
 from ingest.wire import Signal
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
@@ -74,15 +74,15 @@ class _Export:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
         try:
-            with self.tally.request(self.signal):
-                answer = await self._answer(http)
+            with self.tally.request(self.signal) as coming:
+                answer = await self._answer(http, coming)
         except LoopledgerError as error:
             answer = _refuse(error, _media(http))
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
 
-    async def _answer(self, http: HttpRequest) -> Response:
+    async def _answer(self, http: HttpRequest, coming: Coming) -> Response:
         media = _media(http)
         if http.method != "POST":
             raise _UnknownMethod(f"{http.method} is not allowed, send POST", field="method")
@@ -90,7 +90,7 @@ class _Export:
             raise UnsupportedMedia(f"content-type {media!r} is not supported, send {_PROTOBUF} or {_JSON}", field="content-type")
         with self.gate.passage() as passage:
             body = await self._protobuf(http, media, passage)
-        answer = await self.accept(Request(body, self.signal, self.tenant))
+        answer = await self.accept(Request(coming.received(body), self.signal, self.tenant))
         return _respond(response(self.signal, answer), media, 200, signal_headers(answer.signals, self.key))
 
     async def _protobuf(self, http: HttpRequest, media: str, passage: Passage) -> bytes:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from analytics.errors import LoopledgerError
 
-HUNG_UP = "hung_up"
-"""The sender left before the answer; what it sent may be stored."""
+CUT_OFF, HUNG_UP = "cut_off", "hung_up"
+"""The sender left before its body was there (over gRPC also: the body was larger than the limit); it left before the answer, and what it
+sent may be stored."""
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """(name, labels with their values)."""
@@ -22,6 +23,18 @@ Key = tuple[str, tuple[tuple[str, str], ...]]
 def key(name: str, **labels: str) -> Key:
     """The key of one counter."""
     return name, tuple(labels.items())
+
+
+class Coming:
+    """A request on its way in."""
+
+    is_there = False
+    """Whether its body is."""
+
+    def received(self, body: bytes) -> bytes:
+        """The body, which is there now."""
+        self.is_there = True
+        return body
 
 
 class Tally:
@@ -57,15 +70,17 @@ class Tally:
             return dict(self._counts)
 
     @contextmanager
-    def request(self, signal: str) -> Iterator[None]:
+    def request(self, signal: str) -> Iterator["Coming"]:
         """Counts one export and its end."""
         self.add("requests", signal=signal)
+        coming = Coming()
         try:
-            yield
+            yield coming
         except LoopledgerError as error:
             self.add("refused", signal=signal, reason=error.reason)
             raise
         except BaseException as error:
-            self.add("refused", signal=signal, reason="failed" if isinstance(error, Exception) else HUNG_UP)
+            gone = HUNG_UP if not isinstance(error, Exception) else "failed"
+            self.add("refused", signal=signal, reason=gone if coming.is_there else CUT_OFF)
             raise
         self.add("answered", signal=signal)
