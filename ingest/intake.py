@@ -16,7 +16,7 @@ from ingest.pipeline import Answer, Pipeline, Request
 _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for company after the first request of a batch
 _LINGER_BUSY = 0.02  # the same while an earlier batch is being written, when waiting delays nobody
-_BATCH_BYTES = 8_000_000
+_BATCH_BYTES = 4_000_000
 _QUEUE_BYTES = 256_000_000
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
 _END = None
