@@ -32,7 +32,7 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     standing = {(row["policy"], row["scope"], row["window"]): row["action"] for row in own}
     rows = []
     for policy in sources.config.policies:
-        totals = rules.totals(policy, charges).rows()  # where corrections left nothing, nothing counted
+        totals = rules.totals(policy, charges)  # where corrections left nothing, nothing counted
         places = [
             (Place(tenant, policy.name, scope, window), Spent(*spent))
             for tenant, scope, window, *spent, _ in totals.iter_rows()
