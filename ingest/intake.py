@@ -16,7 +16,8 @@ from ingest.pipeline import Answer, Pipeline, Request
 _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for company after the first request of a batch
 _LINGER_BUSY = 0.02  # the same while an earlier batch is being written, when waiting delays nobody
-_BATCH_BYTES = 4_000_000
+BATCH_BYTES = 4_000_000
+"""Of requests that become one commit; larger ones are hardly cheaper by the span, and both processes hold several times as much."""
 _QUEUE_BYTES = 256_000_000
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
 _END = None
@@ -86,7 +87,7 @@ class Intake:
         if first is _END:
             return [], True
         batch, size, until = [first], len(first[0].body), time.monotonic() + (_LINGER_BUSY if self._writing else _LINGER)
-        while size < _BATCH_BYTES and (time.monotonic() < until or not self._decoded.empty()):
+        while size < BATCH_BYTES and (time.monotonic() < until or not self._decoded.empty()):
             try:
                 item = self._waiting.get(timeout=_LINGER)
             except queue.Empty:
