@@ -117,14 +117,11 @@ def counted(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
     return (charges.filter(*matches) if matches else charges).with_columns(*_MEASURES, scope.alias("scope"), _window(policy))
 
 
-Total = tuple[str, str, str, int, int, int, datetime]
-"""tenant, scope, window; nano US dollars, tokens and calls without known cost of some charges there, and when the earliest happened."""
-
-
-def totals(policy: "Policy", charges: pl.DataFrame) -> list[Total]:
-    """The sums of these charges by where they count."""
+def totals(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
+    """Columns tenant, scope, window; nano_usd, tokens, missing_calls; happened_at: the sums of these charges by where they count, and when
+    the earliest happened."""
     here = counted(policy, charges).group_by("tenant", "scope", "window")
-    return here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens", "missing_calls").sum(), pl.col("happened_at").min()).rows()
+    return here.agg(_NANO.sum().alias("nano_usd"), pl.col("tokens", "missing_calls").sum(), pl.col("happened_at").min())
 
 
 def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossing]:

@@ -69,7 +69,7 @@ class Runs:
             charges = posted.charges.join(going, on=["tenant", "run"], how="semi")
             for run in self.arriving(Posted(posted.commit_no, going, charges), now):
                 self._merge(run)
-        for key in ended.iter_rows():
+        for key in ended.iter_rows() if self._running else ():
             self._running.pop(key, None)
 
     def running(self, now: datetime) -> list[Run]:
