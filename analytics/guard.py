@@ -111,7 +111,7 @@ class Guard:
         for charges in parts:
             for name, policy in self._policies.items() if charges.height else ():
                 totals = budgets.totals(policy, charges)
-                for tenant, scope, window, *_, earliest in totals.filter(self._spent[name].add(totals)).iter_rows():
+                for _, tenant, scope, window, *_, earliest in totals.filter(self._spent[name].add(totals)).iter_rows():
                     place = Place(tenant, name, scope, window)
                     touched[place] = min(earliest, touched.get(place, earliest))
         return {place for place, earliest in touched.items() if self._is_open_question(place, earliest)}

@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from analytics import fingerprint
-from analytics.budgets import Limit, Spent
+from analytics.budgets import Limit, Spent, places
 from analytics.sealed import filter_of, masks
 
 Scope = tuple[str, str, str]
 """tenant, scope, window."""
-_KEY = ("tenant", "scope", "window")
 _SUMS = ("nano_usd", "tokens", "missing_calls")
 _LARGE = 1 << 20  # places; so many are no longer merged, so that no commit stalls
 
@@ -42,20 +40,20 @@ class Spending:
 
     def watch(self, scopes: Sequence[Scope]) -> None:
         """From now on `add` tells of these whatever is spent there."""
-        self._watched = np.union1d(self._watched, _places(pl.DataFrame(scopes, dict.fromkeys(_KEY, pl.String), orient="row")))
+        self._watched = np.union1d(self._watched, _places(scopes))
 
     def of(self, scope: Scope) -> Spent:
         """What is spent in a place."""
-        return Spent(*self._held(_places(pl.DataFrame([scope], _KEY, orient="row")))[0].tolist())
+        return Spent(*self._held(_places([scope]))[0].tolist())
 
     def add(self, more: pl.DataFrame) -> np.ndarray:
         """Adds `budgets.totals`; which of them are watched, or come out at the lowest threshold or above."""
-        places = _places(more)
-        sums = self._held(places) + np.column_stack([more[name].to_numpy() for name in _SUMS])
+        at = more["place"].to_numpy()
+        sums = self._held(at) + np.column_stack([more[name].to_numpy() for name in _SUMS])
         if len(self._recent.places) > self.at_hand:
             self._put_away()
-        self._recent.put(places, sums)
-        return (self._used(sums) >= self._limit.least(self._limit.percents[0])) | np.isin(places, self._watched)
+        self._recent.put(at, sums)
+        return (self._used(sums) >= self._limit.least(self._limit.percents[0])) | np.isin(at, self._watched)
 
     def _used(self, sums: np.ndarray) -> np.ndarray:
         """What counts of each row, as Limit.used says; in Python's numbers where assumed cost could be too much for a machine's."""
@@ -140,8 +138,8 @@ class _Older:
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
-def _places(frame: pl.DataFrame) -> np.ndarray:
-    return fingerprint.combine(*(fingerprint.of_text(frame[name].to_arrow()) for name in _KEY))
+def _places(scopes: Sequence[Scope]) -> np.ndarray:
+    return places(*(pl.Series([scope[part] for scope in scopes], dtype=pl.String) for part in range(3)))
 
 
 def _newest(parts: Sequence[Columns]) -> Columns:

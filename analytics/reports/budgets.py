@@ -35,7 +35,7 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
         totals = rules.totals(policy, charges)  # where corrections left nothing, nothing counted
         places = [
             (Place(tenant, policy.name, scope, window), Spent(*spent))
-            for tenant, scope, window, *spent, _ in totals.iter_rows()
+            for _, tenant, scope, window, *spent, _ in totals.iter_rows()
             if any(spent)
         ]
         rows += [

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.budgets import RUN_WINDOW, Limit, Spent
+from analytics.budgets import RUN_WINDOW, Limit, Spent, places
 from analytics.config import Policy, Threshold
 from analytics.spending import Spending
 
@@ -22,7 +22,8 @@ def totals(*spent: tuple[int, int]) -> pl.DataFrame:
     """(run, nano US dollars) each."""
     rows = [("tenant", f"run {run}", RUN_WINDOW, nano_usd, 2 * nano_usd, 1, NOON) for run, nano_usd in spent]
     columns = {"tenant": pl.String, "scope": pl.String, "window": pl.String, "nano_usd": pl.Int64, "tokens": pl.Int64}
-    return pl.DataFrame(rows, columns | {"missing_calls": pl.Int64, "happened_at": pl.Datetime}, orient="row")
+    frame = pl.DataFrame(rows, columns | {"missing_calls": pl.Int64, "happened_at": pl.Datetime}, orient="row")
+    return frame.with_columns(place=places(frame["tenant"], frame["scope"], frame["window"]))
 
 
 def told(spending: Spending, *spent: tuple[int, int]) -> list[int]:
