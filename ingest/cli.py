@@ -35,8 +35,10 @@ def up(args: argparse.Namespace) -> int:
 
     Example: loopledger up --demo
     """
+    from ingest import logs
     from ingest import up as both
 
+    logs.start(args.log_format)
     return both.run(data_of(args, given_only=args.demo), args.config, args.grpc, args.http, args.port, demo=args.demo)
 
 
@@ -45,8 +47,10 @@ def collector(args: argparse.Namespace) -> int:
 
     Example: loopledger collector --data ./loopledger-data --config ./config --grpc 127.0.0.1:4317 --http 127.0.0.1:4318
     """
+    from ingest import logs
     from ingest import up as both
 
+    logs.start(args.log_format)
     return both.collect(data_of(args), args.config, args.grpc, args.http, args.clock)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ from ingest.report_api import ReportApi
 from ingest.service import Service, opened
 from ingest.tally import Tally
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -49,10 +52,13 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
     with reading() as read, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
         intake, delivery = Intake(service.pipeline, config.limits), Delivery(service.control, config.channels)
-        gate = Gate(config.limits.receiving_bytes, service.pipeline.tally)
+        # Of each port its own: what is late over one must not keep others out of the other.
+        gate, grpc_gate = (Gate(config.limits.receiving_bytes, service.pipeline.tally) for _ in range(2))
         key = (token := control_token(data)).encode()
         ready = asyncio.Event()
-        health = Health(service, intake, gate, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
+        health = Health(
+            service, intake, (gate, grpc_gate), [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set()
+        )
         app = _app(service, intake, stopping, token, health)
         async with contextlib.AsyncExitStack() as stack:
             service.signals.listen(delivery.wake)
@@ -62,7 +68,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             stack.callback(_settle_history, service)
             stack.push_async_callback(intake.stop)
             http_port = await stack.enter_async_context(http_server.serving(app, http_at, config.limits, service.pipeline.tally))
-            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key, config.limits, gate, service.pipeline.tally))
+            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key, config.limits, grpc_gate, service.pipeline.tally))
             stack.callback(stopping.set)
             hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
             addresses = Addresses(
@@ -71,7 +77,10 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             ready.set()
             stack.enter_context(_announced(data, addresses))
             gc.freeze()  # what is there now stays: looking through it again and again halves the speed of OTLP/JSON
+            _LOG.info("serving", extra={"fields": asdict(addresses)})
             yield addresses
+            _LOG.info("stopping")
+    _LOG.info("stopped")
 
 
 def _settle_history(service: Service) -> None:
@@ -83,7 +92,7 @@ def _settle_history(service: Service) -> None:
 def _app(service: Service, intake: Intake, stopping: asyncio.Event, token: str, health: Health) -> Starlette:
     control = ControlApi(service.ledger, service.control, service.signals, service.clock, stopping)
     routes = [
-        *otlp_http.routes(intake.accept, DEFAULT_TENANT, token.encode(), service.config.limits, health.gate, service.pipeline.tally),
+        *otlp_http.routes(intake.accept, DEFAULT_TENANT, token.encode(), service.config.limits, health.gates[0], service.pipeline.tally),
         *control.routes(),
         *KeepingApi(service).routes(),
         *ReportApi(service.sources).routes(),

@@ -43,6 +43,8 @@ def response(signal: Signal, answer: Answer) -> Message:
         told.append(f"{answer.rejected} without a valid trace id and span id were left out")
     if answer.unpriced:
         told.append(f"no price is known for {', '.join(answer.unpriced[:_MOST_MODELS])}: these calls are counted without cost")
+    if answer.cut:
+        told.append(f"{answer.cut} attributes were counted from, and are too many or too long to be kept whole")
     return kind(partial_success={field: answer.rejected, "error_message": "; ".join(told)[:_MOST_TEXT]}) if told else kind()
 
 

@@ -51,6 +51,8 @@ class Answer:
     """What the runs named in the request have still to obey, severest first."""
     unpriced: tuple[str, ...] = ()
     """Models it names that have no price: their calls are counted, without cost."""
+    cut: int = 0
+    """Attributes that were read and are too much to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +177,10 @@ class Pipeline:
             _LOG.exception("the guard could not act on commit %d", posted.commit_no)
 
     def _answers(self, part: Decoded, unpriced: Mapping[int, tuple[str, ...]]) -> dict[Request, Answer]:
-        signals, rejected = self._signals(part), part.arrivals.rejected.tolist()
+        signals, rejected, cut = self._signals(part), part.arrivals.rejected.tolist(), part.arrivals.cut.bodies.tolist()
         return {
-            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ())) for body, request in enumerate(part.requests)
+            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ()), cut[body])
+            for body, request in enumerate(part.requests)
         }
 
     def _signals(self, part: Decoded) -> Mapping[int, tuple[dict, ...]]:
@@ -208,6 +211,7 @@ class Pipeline:
             for name, count in (("received", came.height + rejected), ("stored", came.height), ("late", late)):
                 more[key(name, signal=signal)] += count
             more[key("rejected", signal=signal, reason="ids")] += rejected
+            more.update({key("limited", limit=limit): count for limit, count in part.arrivals.cut.by_limit.items()})
             self.state.see(came["ended_at"].max())
         for name, again in (("repeated", posted.repeats), ("revised", posted.revisions)):
             for record, count in again.items():
