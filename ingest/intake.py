@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
@@ -62,8 +62,15 @@ class Intake:
             requests = [request for request, _ in batch]
             with self._at(f"decoder of {lane} requests"):
                 decoded = _attempt(self._pipeline.decode, requests, requests)
-            self._decoded.put((batch, decoded))
-        self._decoded.put(_END)
+            self._hand_over((batch, decoded))
+        self._hand_over(_END)
+
+    def _hand_over(self, taken) -> None:
+        """Waits until the committer takes it; where that has ended, nobody will."""
+        while self.threads[-1].is_alive():
+            with suppress(queue.Full):
+                self._decoded.put(taken, timeout=1)
+                return
 
     def _commit(self) -> None:
         ended = 0

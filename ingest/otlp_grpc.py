@@ -21,7 +21,7 @@ _METHODS: dict[str, Signal] = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
 }
-_SOON = 1.0
+_SOON = 0.5
 """Seconds for a body to come before it has to hold its place at the gate: most are there in a few milliseconds."""
 
 

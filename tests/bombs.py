@@ -104,7 +104,7 @@ def nesting(collector: Collector, size: Size) -> Counter:
             ("json", _posts(collector, 1, text, {"content-type": JSON})),
             ("grpc", _calls(collector, 1, body)),
         ):
-            said += Counter({f"{name} {depth}: {answer}": count for answer, count in answers.items()})
+            said += Counter({f"{name}: {answer}": count for answer, count in answers.items()})
     return said
 
 
