@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from analytics.errors import LoopledgerError, Permanent, Retryable, TooLarge
+from analytics.errors import LoopledgerError, Permanent, RateLimited, Retryable, TooLarge
 from ingest.pipeline import Answer
 from ingest.wire import Signal
 
@@ -50,7 +50,8 @@ def refusal(error: LoopledgerError) -> Status:
     """What a sender is told of an error: with a RetryInfo when it should come again, with a BadRequest when its bytes are at fault."""
     message = str(error)[:_MOST_TEXT]
     if (delay := retry_delay(error)) is not None:
-        return _status(UNAVAILABLE, message, RetryInfo(retry_delay=Duration(nanos=round(delay * 1e9) % 10**9, seconds=int(delay))))
+        code = RESOURCE_EXHAUSTED if isinstance(error, RateLimited) else UNAVAILABLE
+        return _status(code, message, RetryInfo(retry_delay=Duration(nanos=round(delay * 1e9) % 10**9, seconds=int(delay))))
     if isinstance(error, TooLarge):
         return _status(RESOURCE_EXHAUSTED, message)
     field = error.field if isinstance(error, Permanent) else "body"

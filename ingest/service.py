@@ -77,5 +77,5 @@ def _runs_going_on(ledger: Ledger, owners: Owners, clock: Clock) -> Runs:
     """The runs of the last minutes before a restart, so that orders still reach them."""
     runs, since = Runs(owners), clock.now() - IDLE
     recent = (ledger.query(f"queries/recent_{table}", since=since) for table in ("records", "charges"))
-    runs.observe(Posted(ledger.commit_no, *recent, repeated=0, revised=0), clock.now())
+    runs.observe(Posted(ledger.commit_no, *recent), clock.now())
     return runs

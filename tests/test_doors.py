@@ -14,6 +14,8 @@ from analytics.config import Config
 from ingest.cli import main
 from ingest.clock import Wall
 from ingest.collector import _app
+from ingest.gate import Gate
+from ingest.health import Health
 from ingest.intake import Intake
 from ingest.service import opened
 
@@ -22,7 +24,8 @@ from ingest.service import opened
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Method and path of every route of the application that a collector serves."""
     with opened(tmp_path_factory.mktemp("routes"), Config(), Wall()) as service:
-        app = _app(service, Intake(service.pipeline), asyncio.Event(), "token")
+        intake, gate = Intake(service.pipeline), Gate(1, service.pipeline.tally)
+        app = _app(service, intake, asyncio.Event(), "token", Health(service, intake, gate, [], lambda: True))
     paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
     return [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]
 

@@ -11,6 +11,7 @@ from analytics.alerts import Channel
 from analytics.config.directory import read_directory
 from analytics.config.entries import Limits, Loop, Policy, Subagent, Threshold, Trigger
 from analytics.config.explain import did_you_mean, explain
+from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.ownership import OwnerRule, Said, SharedCost
 from analytics.config.retention import Retention, retention_of
@@ -18,8 +19,8 @@ from analytics.config.source import Source
 from analytics.errors import ConfigError, Problem
 
 __all__ = [
-    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "OwnerRule", "Policy", "Reported", "Retention", "Said", "SharedCost",
-    "Subagent", "Threshold", "Trigger", "load", "retention_of",
+    "Alias", "CollectorLimits", "Config", "Contract", "CustomPrice", "Limits", "Loop", "OwnerRule", "Policy", "Reported", "Retention",
+    "Said", "SharedCost", "Subagent", "Threshold", "Trigger", "load", "retention_of",
 ]  # fmt: skip
 
 
@@ -37,6 +38,7 @@ class Config:
     owners: tuple[OwnerRule, ...] = ()
     shared: tuple[SharedCost, ...] = ()
     retention: tuple[Retention, ...] = ()
+    limits: CollectorLimits = DEFAULT_LIMITS
 
 
 _NAMES = (
@@ -61,7 +63,8 @@ def load(directory: Path | None) -> Config:
         raise ConfigError(problems)
     listed = {key: _entries(files, key) for key in _LISTED}
     loops = tuple(file for file in files if isinstance(file, Loop))
-    return Config(loops=loops, owners=_entries(files, "rules"), shared=_entries(files, "shared"), **listed)
+    limits = next((file for file in files if isinstance(file, CollectorLimits)), DEFAULT_LIMITS)
+    return Config(loops=loops, limits=limits, owners=_entries(files, "rules"), shared=_entries(files, "shared"), **listed)
 
 
 def _validate(sources: list[Source], directory: Path) -> tuple[list[BaseModel], list[Problem]]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from analytics.alerts import Channel
 from analytics.config.base import Entry
 from analytics.config.entries import Loop, Policy
+from analytics.config.limits import CollectorLimits
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.ownership import OwnerRule, SharedCost
 from analytics.config.retention import Retention
@@ -58,6 +59,7 @@ KINDS = {
     "owners.yaml": Kind("rule", Owners),
     "outcomes.yaml": Kind("outcome"),
     "retention.yaml": Kind("retention", Retentions, named_by=("tenant",)),
+    "limits.yaml": Kind("limit", CollectorLimits),
 }
 """Every file a directory may hold; `.yml` counts as `.yaml`. Hidden files and README.md are nobody's business."""
 

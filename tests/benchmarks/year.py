@@ -139,7 +139,7 @@ def _told(progress: Iterator[int], records: int, data: Path) -> Iterator[dict]:
 def _found(service: Service) -> dict:
     total = REPORTS["usage"](service.sources(), Question(DEFAULT_TENANT)).row(0, named=True)
     names = ("calls", "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd")
-    counts = {name: getattr(service.pipeline.counts, name) for name in ("repeated", "revised")}
+    counts = {name: service.pipeline.tally.total(name) for name in ("repeated", "revised")}
     return {**counts, **{name: total[name] for name in names}}
 
 
