@@ -8,6 +8,8 @@ LoopledgerError
     TooSlow            the body was not there in time                             -> UNAVAILABLE, 503
   Permanent            the same bytes will always fail (not OTLP, too large)      -> INVALID_ARGUMENT, 400
     TooLarge           over a size limit, before or after decompression           -> RESOURCE_EXHAUSTED, 413
+    Unauthenticated    nobody known asks                                          -> UNAUTHENTICATED, 401
+    Forbidden          somebody known asks for what is not his                    -> PERMISSION_DENIED, 403
   StoreError           a store cannot be used: locked, of another version, or less than it acknowledged
 """
 
@@ -86,6 +88,18 @@ class TooLarge(Permanent):
     """The request is over a size limit."""
 
     reason = "too_large"
+
+
+class Unauthenticated(Permanent):
+    """Without a good credential nothing is answered."""
+
+    reason = "unauthenticated"
+
+
+class Forbidden(Permanent):
+    """The credential is good, and not for this."""
+
+    reason = "forbidden"
 
 
 class StoreError(LoopledgerError):

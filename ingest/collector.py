@@ -16,12 +16,13 @@ import grpc
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from analytics.config import CollectorLimits, Config
+from analytics.config import Config
 from ingest import http_server, otlp_grpc, otlp_http
-from ingest.access import DEFAULT_TENANT, Doors, control_token, require_loopback
+from ingest.access import Credentials, control_token, require_loopback
 from ingest.clock import Clock, Replay
 from ingest.control_api import ControlApi
 from ingest.delivery import Delivery
+from ingest.doors import Doors
 from ingest.gate import Gate
 from ingest.health import Health
 from ingest.intake import Intake
@@ -29,7 +30,7 @@ from ingest.keeping_api import KeepingApi
 from ingest.reader import reading
 from ingest.report_api import ReportApi
 from ingest.service import Service, opened
-from ingest.tally import Tally
+from ingest.tls import Tls
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,24 +43,25 @@ class Addresses:
     grpc: str
     http: str
     started_at: str
+    certificate: str | None = None
+    """Of TLS: a file that whoever connects from this machine may trust."""
 
 
 @asynccontextmanager
-async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_at: str) -> AsyncIterator[Addresses]:
+async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_at: str, tls: Tls | None = None) -> AsyncIterator[Addresses]:
     """A collector that serves as long as the context lasts. Raises OSError for a taken port, StoreError and AccessError."""
-    require_loopback(grpc_at)
-    require_loopback(http_at)
+    if config.access is None:
+        require_loopback(grpc_at)
+        require_loopback(http_at)
     with reading() as read, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
         intake, delivery = Intake(service.pipeline, config.limits), Delivery(service.control, config.channels)
-        # Of each port its own: what is late over one must not keep others out of the other.
-        gate, grpc_gate = (Gate(config.limits.receiving_bytes, service.pipeline.tally) for _ in range(2))
-        key = (token := control_token(data)).encode()
+        # Of each port its own gate: what is late over one must not keep others out of the other.
+        gates = [Gate(config.limits.receiving_bytes, service.pipeline.tally) for _ in range(2)]
+        credentials, key = Credentials(data, config), control_token(data).encode()
         ready = asyncio.Event()
-        health = Health(
-            service, intake, (gate, grpc_gate), [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set()
-        )
-        app = _app(service, intake, stopping, token, health)
+        health = Health(service, intake, gates, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
+        app = _app(service, intake, stopping, credentials, key, health)
         async with contextlib.AsyncExitStack() as stack:
             service.signals.listen(delivery.wake)
             delivery.start()
@@ -67,12 +69,17 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             intake.start()
             stack.callback(_settle_history, service)
             stack.push_async_callback(intake.stop)
-            http_port = await stack.enter_async_context(http_server.serving(app, http_at, config.limits, service.pipeline.tally))
-            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key, config.limits, grpc_gate, service.pipeline.tally))
+            http_port = await stack.enter_async_context(http_server.serving(app, http_at, config.limits, service.pipeline.tally, tls))
+            of_grpc = (credentials, key, config.limits, gates[1], service.pipeline.tally, tls)
+            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, *of_grpc))
             stack.callback(stopping.set)
             hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
             addresses = Addresses(
-                os.getpid(), f"{hosts[0]}:{grpc_port}", f"http://{hosts[1]}:{http_port}", datetime.now(UTC).isoformat(timespec="seconds")
+                pid=os.getpid(),
+                grpc=f"{hosts[0]}:{grpc_port}",
+                http=f"{'https' if tls else 'http'}://{hosts[1]}:{http_port}",
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                certificate=str(tls.certificate.resolve()) if tls else None,
             )
             ready.set()
             stack.enter_context(_announced(data, addresses))
@@ -89,22 +96,22 @@ def _settle_history(service: Service) -> None:
         service.pipeline.settle(everything=True)
 
 
-def _app(service: Service, intake: Intake, stopping: asyncio.Event, token: str, health: Health) -> Starlette:
+def _app(service: Service, intake: Intake, stopping: asyncio.Event, credentials: Credentials, key: bytes, health: Health) -> Starlette:
     control = ControlApi(service.ledger, service.control, service.signals, service.clock, stopping)
     routes = [
-        *otlp_http.routes(intake.accept, DEFAULT_TENANT, token.encode(), service.config.limits, health.gates[0], service.pipeline.tally),
+        *otlp_http.routes(intake.accept, key, service.config.limits, health.gates[0], service.pipeline.tally),
         *control.routes(),
         *KeepingApi(service).routes(),
         *ReportApi(service.sources).routes(),
         *health.routes(),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Doors, token=token)])
+    return Starlette(routes=routes, middleware=[Middleware(Doors, credentials=credentials, tally=service.pipeline.tally)])
 
 
 @asynccontextmanager
-async def _grpc(address: str, intake: Intake, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally) -> AsyncIterator[int]:
+async def _grpc(address: str, intake: Intake, *given) -> AsyncIterator[int]:
     http_server.bound(address, "gRPC").close()  # gRPC finds a port taken too, but not without a line of its own on stderr
-    server, port = await otlp_grpc.serve(address, intake.accept, DEFAULT_TENANT, key, limits, gate, tally)
+    server, port = await otlp_grpc.serve(address, intake.accept, *given)
     try:
         yield port
     finally:

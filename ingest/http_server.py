@@ -20,7 +20,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from analytics.config import CollectorLimits
 from ingest.tally import Tally
+from ingest.tls import Tls, names_in
 
+CLIENT_NAMES = "client_names"
+"""The key of the state of a request's scope that holds the names in the client's certificate."""
 _GRACE = 5.0
 """Seconds beyond the time for a body: by then it has been refused with an answer, if anybody was to read it."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -37,6 +40,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        self.app_state = {CLIENT_NAMES: names_in(transport.get_extra_info("peercert"))}
         if len(self.connections) > self._most:
             self._tally.limited("connections")
             if not self._idle:
@@ -109,7 +113,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, address: str, limits: CollectorLimits, tally: Tally) -> AsyncIterator[int]:
+async def serving(app: ASGIApp, address: str, limits: CollectorLimits, tally: Tally, tls: Tls | None = None) -> AsyncIterator[int]:
     """A server for as long as the context lasts; its port. Raises OSError when that is taken."""
     config = uvicorn.Config(
         _with_few_headers(app, limits, tally),
@@ -124,6 +128,7 @@ async def serving(app: ASGIApp, address: str, limits: CollectorLimits, tally: Ta
         server_header=False,
         ws="none",
         backlog=512,
+        **(tls.for_http() if tls else {}),
     )
     server, sock = _Server(config), bound(address, "HTTP")
     task = asyncio.create_task(server.serve(sockets=[sock]))

@@ -15,6 +15,7 @@ _OF_RECORDS = {
     "stored": "Records stored for the first time.",
     "repeated": "Records that were stored before with the same content.",
     "revised": "Records whose key was known with other content.",
+    "foreign": "Records that named a team or loop which their credential may not; they are among the other counts.",
     "late": "Records received more than an hour after they ended; they are among the other counts.",
 }
 _BY_REASON = {

@@ -8,10 +8,12 @@ import grpc
 
 from analytics.config import CollectorLimits
 from analytics.errors import LoopledgerError, TooLarge, TooSlow
+from ingest.access import TENANT_HEADER, Credentials, Principal
 from ingest.gate import Gate
 from ingest.otlp_answer import refusal, response, signal_headers
 from ingest.pipeline import Answer, Request
 from ingest.tally import Tally
+from ingest.tls import Tls
 from ingest.wire import Signal
 
 Accept = Callable[[Request], Awaitable[Answer]]
@@ -21,6 +23,7 @@ _METHODS: dict[str, Signal] = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
 }
+_NAMED = ("x509_common_name", "x509_subject_alternative_name")
 _SOON = 0.5
 """Seconds for a body to come before it has to hold its place at the gate: most are there in a few milliseconds."""
 
@@ -31,8 +34,9 @@ class _Exports(grpc.GenericRpcHandler):
     To gRPC each method takes a stream, so that a body is read when this side asks for it, and no earlier.
     """
 
-    def __init__(self, accept: Accept, tenant: str, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally):
-        self._accept, self._tenant, self._key, self._limits, self._gate, self._tally = accept, tenant, key, limits, gate, tally
+    def __init__(self, accept: Accept, credentials: Credentials, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally):
+        self._accept, self._credentials, self._key = accept, credentials, key
+        self._limits, self._gate, self._tally = limits, gate, tally
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         signal = _METHODS.get(details.method)
@@ -42,14 +46,21 @@ class _Exports(grpc.GenericRpcHandler):
         async def export(_, context: grpc.aio.ServicerContext) -> bytes:
             try:
                 with self._tally.request(signal) as coming:
+                    who = self._principal(context)
                     body = coming.received(await self._body(context))
-                    answer = await self._accept(Request(body, signal, self._tenant))
+                    answer = await self._accept(Request(body, signal, who.tenant, who.teams))
             except LoopledgerError as error:
                 await _abort(context, error)
             context.set_trailing_metadata(signal_headers(answer.signals, self._key))
             return response(signal, answer).SerializeToString()
 
         return export
+
+    def _principal(self, context: grpc.aio.ServicerContext) -> Principal:
+        """Who calls. Raises Unauthenticated and Forbidden."""
+        said = {name: value for name, value in context.invocation_metadata() or () if name in ("authorization", TENANT_HEADER)}
+        names = {name.decode(errors="replace") for part in _NAMED for name in context.auth_context().get(part, ())}
+        return self._credentials.admit(said.get("authorization", ""), names, "ingest", said.get(TENANT_HEADER))
 
     async def _body(self, context: grpc.aio.ServicerContext) -> bytes:
         """The one message of a call. How large it will be is not known before it is there, so that a late one counts as the largest."""
@@ -70,17 +81,30 @@ class _Exports(grpc.GenericRpcHandler):
 
 
 async def serve(
-    address: str, accept: Accept, tenant: str, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally
+    address: str,
+    accept: Accept,
+    credentials: Credentials,
+    key: bytes,
+    limits: CollectorLimits,
+    gate: Gate,
+    tally: Tally,
+    tls: Tls | None = None,
 ) -> tuple[grpc.aio.Server, int]:
     """A running server and its port. Raises OSError when the port is taken."""
     server = grpc.aio.server(options=_options(limits))
-    server.add_generic_rpc_handlers([_Exports(accept, tenant, key, limits, gate, tally)])
+    server.add_generic_rpc_handlers([_Exports(accept, credentials, key, limits, gate, tally)])
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, _secured(tls)) if tls else server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address} for gRPC: the port is taken or the address is not ours") from error
     await server.start()
     return server, port
+
+
+def _secured(tls: Tls) -> grpc.ServerCredentials:
+    pair = tls.key.read_bytes(), tls.certificate.read_bytes()
+    asked = tls.client_ca.read_bytes() if tls.client_ca else None
+    return grpc.ssl_server_credentials([pair], root_certificates=asked, require_client_auth=asked is not None)
 
 
 def _options(limits: CollectorLimits) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from analytics.config import CollectorLimits
-from analytics.errors import LoopledgerError, Permanent, RateLimited, Retryable, TooLarge, TooSlow
+from analytics.errors import Forbidden, LoopledgerError, Permanent, RateLimited, Retryable, TooLarge, TooSlow, Unauthenticated
 from ingest import otlp_json
 from ingest.gate import Gate, Passage
 from ingest.otlp_answer import refusal, response, retry_delay, signal_headers
@@ -25,6 +25,8 @@ from ingest.tally import Coming, Tally
 from ingest.wire import Signal
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
+SIGNALS: dict[str, Signal] = {f"/v1/{signal}": signal for signal in ("traces", "logs", "metrics")}
+"""Path -> what is sent there."""
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _AT_ONCE = 16_384
 """Bytes that are read where they come; more would hold up everybody else's answers."""
@@ -44,12 +46,12 @@ class _UnknownPath(Permanent):
     reason = "path"
 
 
-def routes(accept: Accept, tenant: str, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally) -> list[Route]:
+def routes(accept: Accept, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally) -> list[Route]:
     """/v1/traces, /v1/logs and /v1/metrics; profiles are refused as OTLP says."""
     large = ThreadPoolExecutor(1, "large-bodies")
-    exports = {signal: _Export(signal, accept, tenant, key, limits, gate, tally, large) for signal in ("traces", "logs", "metrics")}
+    exports = {signal: _Export(signal, accept, key, limits, gate, tally, large) for signal in SIGNALS.values()}
     return [
-        *(Route(f"/v1/{signal}", export, methods=_METHODS) for signal, export in exports.items()),
+        *(Route(path, exports[signal], methods=_METHODS) for path, signal in SIGNALS.items()),
         Route("/v1development/{signal}", _unknown, methods=["POST"]),
     ]
 
@@ -64,7 +66,6 @@ class _Export:
 
     signal: Signal
     accept: Accept
-    tenant: str
     key: bytes
     limits: CollectorLimits
     gate: Gate
@@ -90,7 +91,8 @@ class _Export:
             raise UnsupportedMedia(f"content-type {media!r} is not supported, send {_PROTOBUF} or {_JSON}", field="content-type")
         with self.gate.passage() as passage:
             body = await self._protobuf(http, media, passage)
-        answer = await self.accept(Request(coming.received(body), self.signal, self.tenant))
+        who = http.scope["principal"]
+        answer = await self.accept(Request(coming.received(body), self.signal, who.tenant, who.teams))
         return _respond(response(self.signal, answer), media, 200, signal_headers(answer.signals, self.key))
 
     async def _protobuf(self, http: HttpRequest, media: str, passage: Passage) -> bytes:
@@ -130,11 +132,31 @@ class _Export:
         return otlp_json.to_protobuf(body, self.signal) if media == _JSON else body
 
 
-_STATUSES = ((RateLimited, 429), (Retryable, 503), (TooLarge, 413), (UnsupportedMedia, 415), (_UnknownMethod, 405), (_UnknownPath, 404))
+_STATUSES = (
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (RateLimited, 429),
+    (Retryable, 503),
+    (TooLarge, 413),
+    (UnsupportedMedia, 415),
+    (_UnknownMethod, 405),
+    (_UnknownPath, 404),
+)
 
 
 def _media(http: HttpRequest) -> str:
-    return http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _of_type(http.headers.get("content-type", ""))
+
+
+def _of_type(said: str) -> str:
+    return said.partition(";")[0].strip().lower()
+
+
+def refused(error: LoopledgerError, content_type: str) -> Response:
+    """The answer to a request of that type that is not read."""
+    answer = _refuse(error, _of_type(content_type))
+    answer.raw_headers += [(b"www-authenticate", b"Bearer")] * isinstance(error, Unauthenticated)
+    return answer
 
 
 def _refuse(error: LoopledgerError, media: str) -> Response:

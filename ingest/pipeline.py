@@ -1,12 +1,11 @@
 """Some requests -> one commit -> their answers. What the collector does live and `replay` does with recorded bodies."""
 
 import logging
-import operator
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
 
@@ -17,7 +16,8 @@ from analytics.errors import LoopledgerError, Permanent, Retryable
 from analytics.guard import Guard
 from analytics.masks import without
 from analytics.signals import Signals
-from ingest import records, suspicion, wire
+from ingest import claims, records, suspicion, wire
+from ingest.claims import Claims
 from ingest.clock import Clock
 from ingest.reader import Read, UnreadableError
 from ingest.records import Arrivals
@@ -39,6 +39,13 @@ class Request:
     body: bytes
     signal: Signal
     tenant: str
+    teams: frozenset[str] | None = None
+    """Teams that its records may name; None means any."""
+
+
+def _kind(request: Request) -> tuple:
+    """Requests that are alike in this are read together."""
+    return request.tenant, request.signal, request.teams is None, sorted(request.teams or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Answer:
     """What the runs named in the request have still to obey, severest first."""
     unpriced: tuple[str, ...] = ()
     """Models it names that have no price: their calls are counted, without cost."""
+    foreign: int = 0
+    """Records that name a team or loop which its credential may not."""
     cut: int = 0
     """Attributes that were read and are too much to be kept."""
 
@@ -77,6 +86,8 @@ class Pipeline:
     """What may be stored of a tenant."""
     expiring: Iterator[None]
     """Each step removes a little of what is past its time."""
+    claims: Claims
+    """Whom telemetry may name."""
     read: Read = records.read
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held by whoever writes to the books."""
@@ -85,8 +96,8 @@ class Pipeline:
 
     def decode(self, requests: Sequence[Request]) -> list[Decoded]:
         """Reads the bodies of each signal and tenant together; a malformed one is refused alone."""
-        kind = operator.attrgetter("tenant", "signal")
-        return [part for (_, signal), group in groupby(sorted(requests, key=kind), key=kind) for part in self._read(list(group), signal)]
+        groups = groupby(sorted(requests, key=_kind), key=_kind)
+        return [part for (_, signal, *_), group in groups for part in self._read(list(group), signal)]
 
     def commit(self, decoded: Sequence[Decoded]) -> dict[Request, Answer | LoopledgerError]:
         """Posts everything as one commit, lets the guard look, and answers each request."""
@@ -138,7 +149,8 @@ class Pipeline:
         """Decodes together what can be; what is malformed is refused by itself."""
         try:
             redaction = self.redaction_of(requests[0].tenant)
-            yield Decoded(requests, self.read([request.body for request in requests], signal, self.clock, redaction))
+            arrivals = self.read([request.body for request in requests], signal, self.clock, redaction)
+            yield Decoded(requests, replace(arrivals, records=self.claims.settled(arrivals.records, requests[0].teams)))
             return
         except ValueError as error:
             whole, read_here = str(error), not isinstance(error, UnreadableError)
@@ -178,8 +190,9 @@ class Pipeline:
 
     def _answers(self, part: Decoded, unpriced: Mapping[int, tuple[str, ...]]) -> dict[Request, Answer]:
         signals, rejected, cut = self._signals(part), part.arrivals.rejected.tolist(), part.arrivals.cut.bodies.tolist()
+        foreign = claims.refused(part.arrivals.records, len(part.requests)).tolist()
         return {
-            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ()), cut[body])
+            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ()), foreign[body], cut[body])
             for body, request in enumerate(part.requests)
         }
 
@@ -208,7 +221,8 @@ class Pipeline:
         for part in good:
             signal, came, rejected = part.requests[0].signal, part.arrivals.records, int(part.arrivals.rejected.sum())
             late = int((came["ended_at"] < self.clock.now() - LATE).sum())
-            for name, count in (("received", came.height + rejected), ("stored", came.height), ("late", late)):
+            foreign = int(claims.refused(came, len(part.requests)).sum())
+            for name, count in (("received", came.height + rejected), ("stored", came.height), ("late", late), ("foreign", foreign)):
                 more[key(name, signal=signal)] += count
             more[key("rejected", signal=signal, reason="ids")] += rejected
             more.update({key("limited", limit=limit): count for limit, count in part.arrivals.cut.by_limit.items()})

@@ -20,6 +20,7 @@ from analytics.retention import expiring
 from analytics.runs import IDLE, Runs
 from analytics.signals import Signals
 from ingest import records
+from ingest.claims import Claims
 from ingest.clock import Clock, Replay
 from ingest.keep import Keep
 from ingest.pipeline import Pipeline
@@ -64,7 +65,8 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True, r
         guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
         leaving = expiring(books, partial(retention_of, config.retention), clock.now)
-        pipeline = Pipeline(books, guard, signals, clock, _redactions(data, config), leaving, read)
+        claims = Claims({loop.name: loop.team for loop in config.loops if loop.team})
+        pipeline = Pipeline(books, guard, signals, clock, _redactions(data, config), leaving, claims, read)
         yield Service(ledger, control, config, signals, clock, pipeline)
 
 

@@ -70,6 +70,15 @@ class Tally:
             return dict(self._counts)
 
     @contextmanager
+    def admission(self, signal: str) -> Iterator[None]:
+        """Counts an export that is refused before it is a request of anybody."""
+        try:
+            yield
+        except LoopledgerError as error:
+            self.merge({key("requests", signal=signal): 1, key("refused", signal=signal, reason=error.reason): 1})
+            raise
+
+    @contextmanager
     def request(self, signal: str) -> Iterator["Coming"]:
         """Counts one export and its end."""
         self.add("requests", signal=signal)

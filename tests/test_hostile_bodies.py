@@ -19,8 +19,9 @@ from starlette.applications import Starlette
 
 from analytics.config import CollectorLimits, Config
 from ingest import otlp_grpc, otlp_http
-from ingest.access import DEFAULT_TENANT
+from ingest.access import Credentials
 from ingest.clock import Wall
+from ingest.doors import Doors
 from ingest.gate import Gate
 from ingest.intake import Intake
 from ingest.service import Service, opened
@@ -91,9 +92,9 @@ async def full_queue(data: Path) -> tuple[httpx.Response, grpc.StatusCode, list[
         async with contextlib.AsyncExitStack() as stack:
             limits, tally = CollectorLimits(queue_bytes=1), service.pipeline.tally
             intake = await stack.enter_async_context(intake_of(service, limits))
-            of_server = (intake.accept, DEFAULT_TENANT, b"key", limits, Gate(limits.receiving_bytes, tally), tally)
-            app = Starlette(routes=otlp_http.routes(*of_server))
-            server, port = await otlp_grpc.serve("127.0.0.1:0", *of_server)
+            credentials, gate = Credentials(data, Config()), Gate(limits.receiving_bytes, tally)
+            app = Doors(Starlette(routes=otlp_http.routes(intake.accept, b"key", limits, gate, tally)), credentials, tally)
+            server, port = await otlp_grpc.serve("127.0.0.1:0", intake.accept, credentials, b"key", limits, gate, tally)
             stack.push_async_callback(server.stop, 0)
             transport = httpx.ASGITransport(app)
             client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=30))

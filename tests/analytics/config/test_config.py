@@ -66,7 +66,7 @@ def test_every_problem_of_every_file_is_told_at_once(problems):
         "loops/a.yaml:1:1: loop 'triage': owner is missing (Who answers for it)",
         "loops/a.yaml:3:13: loop 'triage': role is missing (maker, checker, orchestrator or other)",
         "notes.txt:1:1: unknown file: a config directory holds policies/*.yaml, loops/*.yaml, prices/*.yaml, channels.yaml,"
-        " owners.yaml, outcomes.yaml, retention.yaml, limits.yaml",
+        " owners.yaml, outcomes.yaml, access.yaml, retention.yaml, limits.yaml",
         "owners.yaml:1:9: not valid YAML: expected the node content, but found '<stream end>';"
         " check indentation and quotes, here and one line above",
         "policies/a.yaml:3:5: policy 'cap': limit_usd must be greater than 0",
