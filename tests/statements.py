@@ -70,8 +70,6 @@ OPEN: dict[int, str] = {
     19: "caps of streams belong to the bounds",
     20: "keepalive belongs to the bounds",
     38: "rates belong to the bounds",
-    39: "credentials belong to access",
-    44: "origins belong to access",
     47: "the sums of /metrics belong to the bounds",
 }
 """Statements that no test holds yet, with the reason."""
