@@ -17,11 +17,11 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def head(method: str) -> bytes:
-    """The header block of a gRPC call, every field literal and unindexed."""
+def head(method: str, token: str) -> bytes:
+    """The header block of a gRPC call with a token, every field literal and unindexed."""
     fields = {
         ":method": "POST", ":scheme": "http", ":path": method, ":authority": "localhost",
-        "content-type": "application/grpc", "te": "trailers",
+        "content-type": "application/grpc", "te": "trailers", "authorization": f"Bearer {token}",
     }  # fmt: skip
     return b"".join(b"\0" + _text(name) + _text(value) for name, value in fields.items())
 
