@@ -321,12 +321,12 @@ def _post(target: Target, body: bytes, headers: dict[str, str], who: str = "loud
     return str(answer.status_code)
 
 
-def _posts(target: Collector, times: int, body: bytes, headers: dict[str, str]) -> Counter:
+def _posts(target: Target, times: int, body: bytes, headers: dict[str, str]) -> Counter:
     with ThreadPoolExecutor(times) as pool:
         return Counter(pool.map(lambda _: _post(target, body, headers), range(times)))
 
 
-def _calls(target: Collector, times: int, body: bytes, compression=grpc.Compression.NoCompression) -> Counter:
+def _calls(target: Target, times: int, body: bytes, compression=grpc.Compression.NoCompression) -> Counter:
     options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
     def call(_) -> str:
@@ -347,7 +347,7 @@ def _closings(told: list[bytes], connections: list) -> Counter:
     return Counter("open" if said == b"open" else said[9:12].decode() if said.startswith(b"HTTP/1.1") else "closed" for said in told)
 
 
-def _flooded(target: Collector, pieces: Iterator[bytes]) -> Counter:
+def _flooded(target: Target, pieces: Iterator[bytes]) -> Counter:
     connection = raw.opened(target.grpc)
     connection.settimeout(10)
     came = raw.flood(connection, pieces)
