@@ -3,6 +3,7 @@
 It holds nothing but indexes, which are rebuilt from the ledger, so a tenant could move to another collector between any two commits.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -45,10 +46,10 @@ class Entry:
     """Of the records that links and charges here are about."""
     names: Names
     evidence: pa.Table
-    repeated: int
-    """Records that were stored before, or came twice in this batch, with the same content."""
-    revised: int
-    """Records whose key was known with other content, whichever of the two holds."""
+    repeated: Counter = field(default_factory=Counter)
+    """By signal, records that were stored before, or came twice in this batch, with the same content."""
+    revised: Counter = field(default_factory=Counter)
+    """By signal, records whose key was known with other content, whichever of the two holds."""
     notes: list = field(default_factory=list)
     """What `remember` does to what waits."""
 
@@ -56,7 +57,7 @@ class Entry:
     def of_charges(cls, records: pl.DataFrame, attributes: pa.Table, charges: pl.DataFrame) -> "Entry":
         """Charges that no arrival calls for, with records that are read otherwise; no record counts otherwise than before."""
         none = np.empty(0, np.uint64)
-        return cls(records, pl.DataFrame(schema=dict.fromkeys(LINK, pl.Null)), charges, none, Names(none, none), attributes, 0, 0)
+        return cls(records, pl.DataFrame(schema=dict.fromkeys(LINK, pl.Null)), charges, none, Names(none, none), attributes)
 
 
 class Account:
@@ -79,9 +80,9 @@ class Account:
         kept = without(news, "row")
         replaced = stored.join(kept, on="record_key", how="semi") if stored.height else stored
         links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now))
-        repeated = _repeats(numbered, stored) + arrived.height - numbered.height
-        revised = arrived.height - repeated - (kept.height - replaced.height)
-        return Entry(kept, links, charges, keys, names, _evidence_of(news, attributes), repeated, revised, notes)
+        came, new = _by_signal(arrived), _by_signal(kept) - _by_signal(replaced)
+        repeated = _repeats(numbered, stored) + (came - _by_signal(numbered))
+        return Entry(kept, links, charges, keys, names, _evidence_of(news, attributes), repeated, came - repeated - new, notes)
 
     def settle(self, nothing: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime, everything: bool) -> Entry | None:
         """What waited long enough, or everything that waits, counted; None when there is nothing. `nothing` is an empty arrival."""
@@ -89,14 +90,14 @@ class Account:
         if traces.is_empty() and not processes:
             return None
         links, charges, keys, names, notes = self._count(nothing, rules, now, traces, processes)
-        return Entry(nothing, links, charges, keys, names, attributes, 0, 0, notes)
+        return Entry(nothing, links, charges, keys, names, attributes, notes=notes)
 
     def recount(self, again: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """Stored records as they are read now -> what changes; `attributes` are their evidence, by `ordinal`."""
         standing, numbered = self._reread(again, attributes, rules)
         steps, none = standing.filter(pl.col("signal") != "point"), pl.Series("trace_id", [], pl.Binary)  # points come last, in one go
         links, charges, keys, names, notes = self._count(steps, rules, now, none, set())
-        return Entry(numbered.drop("row"), links, charges, keys, names, _evidence_of(numbered, attributes), 0, 0, notes)
+        return Entry(numbered.drop("row"), links, charges, keys, names, _evidence_of(numbered, attributes), notes=notes)
 
     def retagged(self, stored: pl.DataFrame, attributes: pa.Table, rules: Rules) -> tuple[pl.DataFrame, pa.Table]:
         """Of a commit's stored records those that have other tags by today's rules, with these and numbered anew; and their evidence."""
@@ -128,7 +129,7 @@ class Account:
         """All metric points compared again with the calls of their processes."""
         none = pl.Series("trace_id", [], pl.Binary)
         links, charges, keys, names, notes = self._count(nothing, rules, now, none, self._history.point_processes())
-        return Entry(nothing, links, charges, keys, names, attributes, 0, 0, notes)
+        return Entry(nothing, links, charges, keys, names, attributes, notes=notes)
 
     def remember(self, entry: Entry, commit_no: int) -> None:
         """Notes a committed entry in the indexes."""
@@ -228,13 +229,22 @@ def _news(best: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     return best.hstack([pl.Series("ordinal", np.arange(best.height, dtype=np.int32))])
 
 
-def _repeats(arrived: pl.DataFrame, stored: pl.DataFrame) -> int:
-    """How many of the records came before with the very same content."""
+def _by_signal(records: pl.DataFrame) -> Counter:
+    """How many records there are of each signal."""
+    signals = records["signal"]
+    if not signals.len() or (signals == signals[0]).all():  # the ordinary case, and quicker
+        return Counter({signals[0]: signals.len()} if signals.len() else {})
+    return Counter(dict(signals.value_counts().iter_rows()))
+
+
+def _repeats(arrived: pl.DataFrame, stored: pl.DataFrame) -> Counter:
+    """How many of the records came before with the very same content, by signal."""
     same = ["record_key", "content_hash"]
     if stored.is_empty() and arrived["record_key"].n_unique() == arrived.height:
-        return 0
-    again = arrived.join(stored, on=same, how="semi").height
-    return again + arrived.join(stored, on=same, how="anti").select(pl.len() - pl.struct(same).n_unique()).item()
+        return Counter()
+    before = _by_signal(arrived.join(stored, on=same, how="semi"))
+    others = arrived.join(stored, on=same, how="anti")
+    return before + (_by_signal(others) - _by_signal(others.unique(same)))
 
 
 def _waiting_points(points: pl.DataFrame) -> pl.DataFrame:

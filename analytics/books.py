@@ -1,7 +1,8 @@
 """The books: one ledger and an account for each tenant. What arrives is posted in one transaction, or not at all."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -41,8 +42,18 @@ class Posted:
     records: pl.DataFrame
     """The records that are new or replace another."""
     charges: pl.DataFrame
-    repeated: int
-    revised: int
+    repeats: Counter = field(default_factory=Counter)
+    """Records that changed nothing, by signal."""
+    revisions: Counter = field(default_factory=Counter)
+    """Records whose key was known with other content, by signal."""
+
+    @property
+    def repeated(self) -> int:
+        return self.repeats.total()
+
+    @property
+    def revised(self) -> int:
+        return self.revisions.total()
 
 
 _NOTHING = evidence.NOTHING
@@ -144,8 +155,8 @@ class Books:
             self._price_books.add(self.rules.prices.version)
         for tenant, entry in entries.items():
             self._accounts[tenant].remember(entry, commit_no)
-        repeated, revised = (sum(getattr(entry, name) for entry in entries.values()) for name in ("repeated", "revised"))
-        return Posted(self.ledger.commit_no, records, tables["charges"], repeated, revised)
+        repeats, revisions = (sum((getattr(entry, name) for entry in entries.values()), Counter()) for name in ("repeated", "revised"))
+        return Posted(self.ledger.commit_no, records, tables["charges"], repeats, revisions)
 
     def _account(self, tenant: str, now: datetime) -> Account:
         if tenant not in self._accounts:

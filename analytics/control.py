@@ -173,6 +173,11 @@ class Control:
             sa.select(self.outbox).where(table.state == "pending", table.next_attempt_at <= now).order_by(table.seq).limit(limit)
         )
 
+    def pending(self) -> int:
+        """Messages of the outbox that are still to be sent."""
+        table = self.outbox.c
+        return self._read(sa.select(sa.func.count().label("messages")).where(table.state == "pending"))[0]["messages"]
+
     def settle(self, message_id: str, **changes: Any) -> None:
         """Notes what became of a message."""
         with self.engine.begin() as connection:

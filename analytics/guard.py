@@ -51,6 +51,7 @@ class Guard:
         known = self._control.all_incidents()
         self._undeclared = Undeclared(self._ledger, self._loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
+        self._watch(self._incidents.values())
         self._to_look_at: set[Place] = set()
         self._to_order: dict[tuple[str, str], Run] = {}
         self._ordered: set[tuple[str, str, str]] = set()
@@ -95,6 +96,7 @@ class Guard:
             self._signals.issued(signals)
         self._undeclared.settle(undeclared)
         self._incidents = incidents
+        self._watch(changed)
         self._ordered |= {(signal["tenant"], signal["run_id"], signal["incident_id"]) for signal in signals}
         self._to_look_at, self._to_order = set(), {}
 
@@ -106,20 +108,18 @@ class Guard:
     def _take(self, parts: Iterable[pl.DataFrame]) -> set[Place]:
         """Adds charges to the totals; the places that want a look now."""
         touched: dict[Place, datetime] = {}
-        known = {(at.policy, at.tenant, at.scope, at.window) for at, _ in self._incidents}
         for charges in parts:
-            for name in self._policies if charges.height else ():
-                for (tenant, scope, window), earliest in self._reached(name, charges, known):
+            for name, policy in self._policies.items() if charges.height else ():
+                totals = budgets.totals(policy, charges)
+                for _, tenant, scope, window, *_, earliest in totals.filter(self._spent[name].add(totals)).iter_rows():
                     place = Place(tenant, name, scope, window)
                     touched[place] = min(earliest, touched.get(place, earliest))
         return {place for place, earliest in touched.items() if self._is_open_question(place, earliest)}
 
-    def _reached(self, name: str, charges: pl.DataFrame, known: set[tuple[str, ...]]) -> Iterator[tuple[tuple, datetime]]:
-        """Where a policy's totals reach a threshold with these charges or its incidents may change, and when the earliest happened."""
-        more = budgets.totals(self._policies[name], charges)
-        for total in self._spent[name].add(more):
-            yield total[:3], total[-1]
-        yield from ((total[:3], total[-1]) for total in more if known and (name, *total[:3]) in known)
+    def _watch(self, incidents: Iterable[dict[str, Any]]) -> None:
+        """What is charged where there are incidents may change them."""
+        for name, spent in self._spent.items():
+            spent.watch([(row["tenant"], row["scope"], row["window"]) for row in incidents if row["policy"] == name])
 
     def _arrive(self, runs: Iterable[Run]) -> None:
         self._to_order |= {(run.tenant, run.run): run for run in runs}

@@ -15,9 +15,9 @@ class Keyed:
         self._key = key
 
     @classmethod
-    def of(cls, directory: Path) -> "Keyed":
-        """Under the secret in DIR/redaction.key, which is made at first use and readable by its owner alone."""
-        path, part = directory / "redaction.key", directory / "redaction.key.part"
+    def of(cls, directory: Path, name: str = "redaction.key") -> "Keyed":
+        """Under the secret in a file of the directory, which is made at first use and readable by its owner alone."""
+        path, part = directory / name, directory / f"{name}.part"
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
             part.unlink(missing_ok=True)
@@ -31,5 +31,11 @@ class Keyed:
 
     def __call__(self, text: str | bytes) -> str:
         """16 hex digits."""
-        data = text.encode() if isinstance(text, str) else text
-        return hashlib.blake2b(data, key=self._key, digest_size=_BYTES).hexdigest()
+        return self._hash(text.encode() if isinstance(text, str) else text, _BYTES)
+
+    def proof(self, secret: str) -> str:
+        """64 hex digits: of a secret that nobody may find by trying."""
+        return self._hash(secret.encode(), 32)
+
+    def _hash(self, data: bytes, size: int) -> str:
+        return hashlib.blake2b(data, key=self._key, digest_size=size).hexdigest()

@@ -28,7 +28,7 @@ _CONFIG = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_unsigned_extensions": "false",
-    "memory_limit": "600MB",
+    "memory_limit": "400MB",
     "threads": "1",
     "max_vacuum_tasks": "0",  # a checkpoint that also merges row groups takes four times as long and as much room; `copy_to` does it
 }
@@ -36,7 +36,7 @@ Change = tuple[str, Mapping[str, object]]
 """A statement below analytics/sql that removes or rewrites rows, and its parameters; frames among them are tables it may name."""
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
-_WAL_BYTES = 64_000_000  # checkpoint at this size: until then DuckDB holds half as much again in memory; 228 MB take 4 s to recover
+_WAL_BYTES = 96_000_000  # checkpoint at this size: until then DuckDB holds half as much again in memory; 228 MB take 4 s to recover
 
 
 @cache

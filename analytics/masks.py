@@ -54,6 +54,13 @@ def whole(values: pl.Series) -> np.ndarray:
     return (values.fill_null(0) if nulls else values).to_numpy().astype(np.int64, copy=False)
 
 
+def billionths(values: pl.Series) -> np.ndarray:
+    """Decimals of nine places as whole billionths, 0 for null."""
+    words = values.to_arrow()
+    low = np.frombuffer(words.buffers()[1] or b"", np.int64).reshape(-1, 2)[words.offset : words.offset + len(words), 0]
+    return np.where(known(values), low, 0)
+
+
 def microseconds(*times: pl.Series) -> np.ndarray:
     """Unix microseconds of the first of some times that is said, 0 where none is."""
     first, *others = (one.to_numpy().astype("datetime64[us]", copy=False).view(np.int64) for one in times)

@@ -59,7 +59,7 @@ OF_RESOURCE = ("role", "team", "user", "session", "loop", "run", "run_parent")
 
 DETAILS = (
     "request_id", "mcp_server", "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "usage_role", "reasoning_apart",
-    "reported_usd", "conditions", "web_searches", "series_key", "measure", "amount", "is_cumulative",
+    "reported_usd", "conditions", "web_searches", "claim", "series_key", "measure", "amount", "is_cumulative",
 )  # fmt: skip
 """Columns of a record that few records have."""
 
@@ -114,6 +114,7 @@ RECORD = pl.Schema(
         "reported_usd": MONEY,  # what the runtime says it cost
         "conditions": pl.String,  # of its price: `processing=batch`, or several in key order with commas between; null for none
         "web_searches": pl.Int64,  # that its provider ran and bills
+        "claim": pl.String,  # the team or loop that it named and may not, or "" for none: its credential's team stands instead; else null
         "tags": pl.String,  # JSON object of those of its and its resource's attributes that owners.yaml asks for; null for none
         "series_key": pl.UInt64,  # of a metric point: its resource, scope, name and attributes
         "measure": pl.String,  # of a metric point, see MEASURES_OF_POINTS

@@ -67,9 +67,9 @@ class Runs:
         going = posted.records.join(ended, on=["tenant", "run"], how="anti") if ended.height else posted.records
         if going.height:
             charges = posted.charges.join(going, on=["tenant", "run"], how="semi")
-            for run in self.arriving(Posted(posted.commit_no, going, charges, repeated=0, revised=0), now):
+            for run in self.arriving(Posted(posted.commit_no, going, charges), now):
                 self._merge(run)
-        for key in ended.iter_rows():
+        for key in ended.iter_rows() if self._running else ():
             self._running.pop(key, None)
 
     def running(self, now: datetime) -> list[Run]:

@@ -39,7 +39,7 @@ class Waiting:
         for trace in touched if self._traces else ():
             self._traces.pop(trace, None)  # and in again at the end, so that the dict stays in the order of time
         self._traces |= dict.fromkeys(waits, now)
-        for process in points.fill_null("").unique():
+        for process in points.fill_null("").unique() if len(points) else ():
             self._processes.setdefault(process, now)
 
     def settled(self, processes: set[str], counting: pl.Series) -> None:

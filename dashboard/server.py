@@ -27,6 +27,7 @@ def command(collector_url: str, port: int, address: str = "127.0.0.1") -> list[s
     return [sys.executable, "-P", "-m", "streamlit", "run", f"{_HERE / 'streamlit_app.py'}", *flags, "--", collector_url]
 
 
-def environment(collector_url: str, token: str | None = None) -> dict[str, str]:
-    """What the pages read from their environment. None: the collector asks for no token."""
-    return {"LOOPLEDGER_COLLECTOR": collector_url} | ({"LOOPLEDGER_TOKEN": token} if token else {})
+def environment(collector_url: str, token: str | None = None, certificate: str | None = None) -> dict[str, str]:
+    """What the pages read from their environment. None: the collector asks for no token; any certificate that the system trusts will do."""
+    own = {"LOOPLEDGER_COLLECTOR": collector_url, "LOOPLEDGER_TOKEN": token, "LOOPLEDGER_CERTIFICATE": certificate}
+    return {name: value for name, value in own.items() if value}

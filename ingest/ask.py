@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,23 +14,30 @@ import polars as pl
 from analytics.config import Config, load
 from analytics.errors import StoreError
 from analytics.reports import REPORTS, WORDS, Question, QuestionError, Sources, moment
-from ingest.access import DEFAULT_TENANT
+from ingest.access import DEFAULT_TENANT, control_token
 from ingest.clock import Replay
 from ingest.explanation import explained
 from ingest.service import opened
+from ingest.tls import trusting
 
 _TIMEOUT = 60.0
 
 
 def find_collector(data: Path) -> str | None:
     """The HTTP address of the collector that holds a directory; None when there is none, or only what a dead one left behind."""
-    try:
-        told = json.loads((data / "collector.json").read_text())
-        os.kill(told["pid"], 0)
-        httpx.get(f"{told['http']}/readyz", timeout=5).raise_for_status()
-    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError):
-        return None
-    return told["http"]
+    with suppress(OSError, ValueError, KeyError, TypeError, httpx.HTTPError), connected(data) as client:
+        client.get("/healthz", timeout=5)
+        return str(client.base_url).rstrip("/")
+    return None
+
+
+def connected(data: Path, timeout: httpx.Timeout | float = _TIMEOUT) -> httpx.Client:
+    """A client of the collector that holds a directory, with all rights. Raises OSError, ValueError and the like when none is told of."""
+    told = json.loads((data / "collector.json").read_text())
+    os.kill(told["pid"], 0)
+    certificate = told.get("certificate")
+    verify = trusting(Path(certificate)) if certificate else True
+    return httpx.Client(base_url=told["http"], headers={"authorization": f"Bearer {control_token(data)}"}, verify=verify, timeout=timeout)
 
 
 def remember_config(data: Path, config: Path | None) -> None:
@@ -51,32 +58,33 @@ def ask(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
     """The rows of a report; `params` as the read API takes them. Raises QuestionError, StoreError, ConfigError."""
     if report not in REPORTS:
         raise QuestionError(f"there is no report {report!r}: there are {', '.join(REPORTS)}")
-    collector = find_collector(data)
-    return _over_http(collector, report, params) if collector else _from_stores(data, report, params)
+    return _over_http(data, report, params) if find_collector(data) else _from_stores(data, report, params)
 
 
 def ask_explain(data: Path, run: str) -> pl.DataFrame:
     """All rows of `explain` for a run, or for the runs of a session, conversation or trace. Raises QuestionError for one nobody knows."""
-    if collector := find_collector(data):
-        return pl.concat(_pages(f"{collector}/api/v1/runs/{quote(run, safe='')}/explain"))
+    if find_collector(data):
+        with connected(data) as client:
+            return pl.concat(_pages(client, f"/api/v1/runs/{quote(run, safe='')}/explain"))
     with _stores(data) as sources:
         return explained(sources, Question(DEFAULT_TENANT), run)
 
 
-def _pages(url: str) -> Iterator[pl.DataFrame]:
+def _pages(client: httpx.Client, path: str) -> Iterator[pl.DataFrame]:
     cursor: str | None = "0"
     while cursor is not None:
-        answer = _get(url, {"cursor": cursor})
+        answer = _get(client, path, {"cursor": cursor})
         yield pl.read_ipc_stream(io.BytesIO(answer.content))
         cursor = answer.headers.get("x-loopledger-next-cursor")
 
 
-def _over_http(collector: str, report: str, params: Mapping[str, object]) -> pl.DataFrame:
-    return pl.read_ipc_stream(io.BytesIO(_get(f"{collector}/api/v1/reports/{report}", params).content))
+def _over_http(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:
+    with connected(data) as client:
+        return pl.read_ipc_stream(io.BytesIO(_get(client, f"/api/v1/reports/{report}", params).content))
 
 
-def _get(url: str, params: Mapping[str, object]) -> httpx.Response:
-    answer = httpx.get(url, params=params, timeout=_TIMEOUT, headers={"accept": "application/vnd.apache.arrow.stream"})
+def _get(client: httpx.Client, path: str, params: Mapping[str, object]) -> httpx.Response:
+    answer = client.get(path, params=params, headers={"accept": "application/vnd.apache.arrow.stream"})
     if answer.status_code in (400, 404):
         raise QuestionError(answer.json()["detail"])
     return answer.raise_for_status()

@@ -20,8 +20,7 @@ from analytics.control import Control
 from analytics.errors import StoreError
 from analytics.ledger import Ledger
 from analytics.mark import Mark
-from ingest.access import control_token
-from ingest.ask import find_collector
+from ingest.ask import connected, find_collector
 from ingest.service import stores
 
 _LEDGER, _CONTROL, _TOLD = "ledger.duckdb", "control.sqlite", "backup.json"
@@ -51,7 +50,7 @@ def backup(data: Path, file: Path) -> dict:
     part = file.with_name(f"{file.name}.part")
     try:
         if collector := find_collector(data):
-            _fetch(collector, control_token(data), part)
+            _fetch(collector, data, part)
         else:
             _pack(data, part)
         told = _told(part)
@@ -84,10 +83,9 @@ def _pack(data: Path, part: Path) -> None:
         shutil.copyfile(made, part)
 
 
-def _fetch(collector: str, token: str, part: Path) -> None:
-    headers = {"authorization": f"Bearer {token}"}
+def _fetch(collector: str, data: Path, part: Path) -> None:
     try:
-        with httpx.stream("POST", f"{collector}/v1/backup", headers=headers, timeout=_WAIT) as answer, part.open("wb") as file:
+        with connected(data, _WAIT) as client, client.stream("POST", "/v1/backup") as answer, part.open("wb") as file:
             if answer.is_error:
                 raise StoreError(f"the collector at {collector} gave no backup: {json.loads(answer.read())['detail']}")
             for piece in answer.iter_bytes(_PIECE):

@@ -9,8 +9,8 @@ from pathlib import Path
 from analytics.config import load
 from analytics.errors import ConfigError, LoopledgerError
 from analytics.reports import DIMENSIONS, FILTERS, REPORTS, WORDS, QuestionError
-from ingest import afterwards, upkeep
-from ingest.arguments import data_of, port_number, with_config, with_data, with_ports
+from ingest import afterwards, tokens, upkeep
+from ingest.arguments import data_of, port_number, tls_of, with_config, with_data, with_ports, with_tls
 
 DONE, NOT_HELD, WRONG_USE, ENVIRONMENT = 0, 1, 2, 3
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.command(args)
     except ConfigError as error:
         return _fail(NOT_HELD, f"the config directory cannot be used:\n{error}")
-    except (QuestionError, FileNotFoundError) as error:
+    except (QuestionError, FileNotFoundError, argparse.ArgumentError) as error:
         return _fail(WRONG_USE, str(error))
     except (LoopledgerError, OSError) as error:
         return _fail(ENVIRONMENT, str(error))
@@ -37,7 +37,8 @@ def up(args: argparse.Namespace) -> int:
     """
     from ingest import up as both
 
-    return both.run(data_of(args, given_only=args.demo), args.config, args.grpc, args.http, args.port, demo=args.demo)
+    at = (args.grpc, args.http, tls_of(args))
+    return both.run(data_of(args, given_only=args.demo), args.config, at, args.port, demo=args.demo)
 
 
 def collector(args: argparse.Namespace) -> int:
@@ -47,7 +48,7 @@ def collector(args: argparse.Namespace) -> int:
     """
     from ingest import up as both
 
-    return both.collect(data_of(args), args.config, args.grpc, args.http, args.clock)
+    return both.collect(data_of(args), args.config, (args.grpc, args.http, tls_of(args)), args.clock)
 
 
 def dashboard(args: argparse.Namespace) -> int:
@@ -226,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     correction.add_argument("--dry-run", action="store_true", help="show what would change, by model, and change nothing")
     afterwards.add_to(add)
     upkeep.add_to(add)
+    tokens.add_to(add)
     health = with_data(add(doctor))
     health.add_argument("--accept-loss", action="store_true", help="serve again although acknowledged commits are missing")
     health.add_argument("--reason", metavar="TEXT")
@@ -233,13 +235,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_up(add: Callable) -> None:
-    both = with_ports(with_config(with_data(add(up))))
+    both = with_tls(with_ports(with_config(with_data(add(up)))))
     both.add_argument("--port", type=port_number, default=8501, metavar="N", help="of the dashboard")
     both.add_argument("--demo", action="store_true", help="replay the samples through the real ports into a fresh directory")
 
 
 def _add_collector(add: Callable) -> None:
-    receiver = with_ports(with_config(with_data(add(collector))))
+    receiver = with_tls(with_ports(with_config(with_data(add(collector)))))
     receiver.add_argument("--clock", choices=("wall", "replay"), default="wall", help="replay: time is the latest end seen")
 
 

@@ -5,7 +5,6 @@ import contextlib
 import gc
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -13,25 +12,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from analytics.config import Config
-from ingest import otlp_grpc, otlp_http
-from ingest.access import DEFAULT_TENANT, Doors, control_token, require_loopback
+from ingest import http_server, otlp_grpc, otlp_http
+from ingest.access import Credentials, control_token, require_loopback
 from ingest.clock import Clock, Replay
 from ingest.control_api import ControlApi
 from ingest.delivery import Delivery
+from ingest.doors import Doors
+from ingest.gate import Gate
+from ingest.health import Health
 from ingest.intake import Intake
 from ingest.keeping_api import KeepingApi
-from ingest.metrics import exposition
 from ingest.reader import reading
 from ingest.report_api import ReportApi
 from ingest.service import Service, opened
+from ingest.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +40,24 @@ class Addresses:
     grpc: str
     http: str
     started_at: str
+    certificate: str | None = None
+    """Of TLS: a file that whoever connects from this machine may trust."""
 
 
 @asynccontextmanager
-async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_at: str) -> AsyncIterator[Addresses]:
+async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_at: str, tls: Tls | None = None) -> AsyncIterator[Addresses]:
     """A collector that serves as long as the context lasts. Raises OSError for a taken port, StoreError and AccessError."""
-    require_loopback(grpc_at)
-    require_loopback(http_at)
+    if config.access is None:
+        require_loopback(grpc_at)
+        require_loopback(http_at)
     with reading() as read, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
-        intake, delivery = Intake(service.pipeline), Delivery(service.control, config.channels)
-        key = (token := control_token(data)).encode()
-        app = _app(service, intake, stopping, token)
+        intake, delivery = Intake(service.pipeline, config.limits), Delivery(service.control, config.channels)
+        gate = Gate(config.limits.receiving_bytes, service.pipeline.tally)
+        credentials, key = Credentials(data, config), control_token(data).encode()
+        ready = asyncio.Event()
+        health = Health(service, intake, gate, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
+        app = _app(service, intake, stopping, credentials, key, health)
         async with contextlib.AsyncExitStack() as stack:
             service.signals.listen(delivery.wake)
             delivery.start()
@@ -61,13 +65,19 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             intake.start()
             stack.callback(_settle_history, service)
             stack.push_async_callback(intake.stop)
-            http_port = await stack.enter_async_context(_http(app, http_at))
-            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, key))
+            http_port = await stack.enter_async_context(http_server.serving(app, http_at, config.limits, service.pipeline.tally, tls))
+            of_grpc = (credentials, key, config.limits, gate, service.pipeline.tally, tls)
+            grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, *of_grpc))
             stack.callback(stopping.set)
             hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
             addresses = Addresses(
-                os.getpid(), f"{hosts[0]}:{grpc_port}", f"http://{hosts[1]}:{http_port}", datetime.now(UTC).isoformat(timespec="seconds")
+                pid=os.getpid(),
+                grpc=f"{hosts[0]}:{grpc_port}",
+                http=f"{'https' if tls else 'http'}://{hosts[1]}:{http_port}",
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                certificate=str(tls.certificate.resolve()) if tls else None,
             )
+            ready.set()
             stack.enter_context(_announced(data, addresses))
             gc.freeze()  # what is there now stays: looking through it again and again halves the speed of OTLP/JSON
             yield addresses
@@ -79,67 +89,22 @@ def _settle_history(service: Service) -> None:
         service.pipeline.settle(everything=True)
 
 
-def _app(service: Service, intake: Intake, stopping: asyncio.Event, token: str) -> Starlette:
+def _app(service: Service, intake: Intake, stopping: asyncio.Event, credentials: Credentials, key: bytes, health: Health) -> Starlette:
     control = ControlApi(service.ledger, service.control, service.signals, service.clock, stopping)
     routes = [
-        *otlp_http.routes(intake.accept, DEFAULT_TENANT, token.encode()),
+        *otlp_http.routes(intake.accept, key, service.config.limits, health.gate, service.pipeline.tally),
         *control.routes(),
         *KeepingApi(service).routes(),
         *ReportApi(service.sources).routes(),
-        Route("/healthz", _alive),
-        Route("/readyz", _alive),
-        Route("/metrics", _metrics(service)),
+        *health.routes(),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Doors, token=token)])
-
-
-async def _alive(request: Request) -> PlainTextResponse:
-    return PlainTextResponse("ok\n")
-
-
-def _metrics(service: Service):
-    async def metrics(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(exposition(asdict(service.pipeline.counts) | {"commits": service.ledger.commit_no}))
-
-    return metrics
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals of the process to whoever runs the collector."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):
-        yield
+    return Starlette(routes=routes, middleware=[Middleware(Doors, credentials=credentials, tally=service.pipeline.tally)])
 
 
 @asynccontextmanager
-async def _http(app: Starlette, address: str) -> AsyncIterator[int]:
-    config = uvicorn.Config(app, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
-    server, sock = _Server(config), _bound(address, "HTTP")
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield sock.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
-
-
-def _bound(address: str, protocol: str) -> socket.socket:
-    """A socket that listens on HOST:PORT, a free port for 0. Raises OSError."""
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host.strip("[]"), int(port)), family=family)
-    except OSError as error:
-        raise OSError(f"cannot listen on {address} for {protocol}: the port is taken or the address is not ours") from error
-
-
-@asynccontextmanager
-async def _grpc(address: str, intake: Intake, key: bytes) -> AsyncIterator[int]:
-    _bound(address, "gRPC").close()  # gRPC finds a port taken too, but not without a line of its own on stderr
-    server, port = await otlp_grpc.serve(address, intake.accept, DEFAULT_TENANT, key)
+async def _grpc(address: str, intake: Intake, *given) -> AsyncIterator[int]:
+    http_server.bound(address, "gRPC").close()  # gRPC finds a port taken too, but not without a line of its own on stderr
+    server, port = await otlp_grpc.serve(address, intake.accept, *given)
     try:
         yield port
     finally:

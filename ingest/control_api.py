@@ -15,8 +15,8 @@ from starlette.routing import Route
 from analytics.control import Control
 from analytics.ledger import Ledger
 from analytics.signals import Signals, state_of
-from ingest.access import DEFAULT_TENANT
 from ingest.clock import Clock
+from ingest.doors import PRINCIPAL
 from ingest.problems import problem
 
 _LONGEST_WAIT = 30.0  # seconds
@@ -47,8 +47,9 @@ class ControlApi:
             wait = min(float(request.query_params.get("wait", 0)), _LONGEST_WAIT)
         except ValueError:
             return problem(400, "wait-not-a-number", "wait is a number of seconds", f"At most {_LONGEST_WAIT:g}.")
-        runs = await run_in_threadpool(self._runs, names)
-        rows = await self._open(runs, wait) if wait > 0 else await run_in_threadpool(self._control.signals_of, DEFAULT_TENANT, runs)
+        tenant = _tenant(request)
+        runs = await run_in_threadpool(self._runs, tenant, names)
+        rows = await self._open(tenant, runs, wait) if wait > 0 else await run_in_threadpool(self._control.signals_of, tenant, runs)
         return JSONResponse({"signals": await run_in_threadpool(self._handed_over, rows, "poll")})
 
     async def stream(self, request: Request) -> Response:
@@ -57,11 +58,13 @@ class ControlApi:
             last = min(int(request.headers.get("last-event-id", 0)), _LAST_OF_ALL)
         except ValueError:
             return problem(400, "last-event-id", "Last-Event-ID is the id of an event of this stream")
-        return StreamingResponse(self._events(last, set(request.query_params.getlist("run_id"))), media_type="text/event-stream")
+        return StreamingResponse(
+            self._events(_tenant(request), last, set(request.query_params.getlist("run_id"))), media_type="text/event-stream"
+        )
 
     async def acknowledge(self, request: Request) -> Response:
         """The run has seen the order."""
-        row = await run_in_threadpool(self._signals.acknowledged, DEFAULT_TENANT, request.path_params["id"], self._clock.now())
+        row = await run_in_threadpool(self._signals.acknowledged, _tenant(request), request.path_params["id"], self._clock.now())
         return await self._one(row)
 
     async def confirm(self, request: Request) -> Response:
@@ -71,7 +74,8 @@ class ControlApi:
         except (ValueError, RecursionError):
             return problem(400, "not-json", "The body is not JSON")
         evidence = str(body.get("evidence", "stated")) if isinstance(body, dict) else "stated"
-        row = await run_in_threadpool(self._signals.confirmed, DEFAULT_TENANT, request.path_params["id"], evidence[:256], self._clock.now())
+        told = (_tenant(request), request.path_params["id"], evidence[:256], self._clock.now())
+        row = await run_in_threadpool(self._signals.confirmed, *told)
         return await self._one(row)
 
     async def _one(self, row: dict | None) -> Response:
@@ -79,29 +83,29 @@ class ControlApi:
             return problem(404, "no-such-signal", "There is no such signal")
         return JSONResponse({"signal": (await run_in_threadpool(self._shown, [row]))[0]})
 
-    def _runs(self, names: list[str]) -> list[str]:
+    def _runs(self, tenant: str, names: list[str]) -> list[str]:
         """The runs that these run, session or trace ids are names of."""
-        aliases = self._ledger.query("queries/runs_named", tenant=DEFAULT_TENANT, names=names)
+        aliases = self._ledger.query("queries/runs_named", tenant=tenant, names=names)
         return list({*names, *aliases["run"]})
 
-    async def _open(self, runs: list[str], wait: float) -> list[dict]:
+    async def _open(self, tenant: str, runs: list[str], wait: float) -> list[dict]:
         """What these runs have still to obey, as soon as there is any or the wait is over."""
         deadline = asyncio.get_running_loop().time() + wait
         with self._woken() as issued:
             while not self._stopping.is_set():
                 issued.clear()
-                rows = await run_in_threadpool(self._signals.open_for, DEFAULT_TENANT, runs, self._clock.now())
+                rows = await run_in_threadpool(self._signals.open_for, tenant, runs, self._clock.now())
                 left = deadline - asyncio.get_running_loop().time()
                 if rows or left <= 0:
                     return rows
                 await self._either(issued, left)
         return []
 
-    async def _events(self, last: int, runs: set[str]) -> AsyncIterator[str]:
+    async def _events(self, tenant: str, last: int, runs: set[str]) -> AsyncIterator[str]:
         with self._woken() as issued:
             while not self._stopping.is_set():
                 issued.clear()
-                rows = await run_in_threadpool(self._control.signals_after, DEFAULT_TENANT, last)
+                rows = await run_in_threadpool(self._control.signals_after, tenant, last)
                 wanted = [row for row in rows if not runs or row["run_id"] in runs]
                 for row, shown in zip(wanted, await run_in_threadpool(self._handed_over, wanted, "stream"), strict=True):
                     yield f"id: {row['seq']}\nevent: signal\ndata: {json.dumps(shown)}\n\n"
@@ -151,6 +155,10 @@ _SHOWN = (
     "id", "run_id", "loop", "action", "reason", "policy", "incident_id", "epoch", "issued_at", "expires_at", "delivered_at",
     "acknowledged_at", "confirmed_at",
 )  # fmt: skip
+
+
+def _tenant(request: Request) -> str:
+    return request.scope[PRINCIPAL].tenant
 
 
 def _text(value: object) -> object:

@@ -23,10 +23,10 @@ class Delivery:
         self._control = control
         self._channels = {channel.name: channel for channel in channels}
         self._wake, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="delivery", daemon=True)
+        self.thread = threading.Thread(target=self._work, name="delivery", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        self.thread.start()
 
     def wake(self) -> None:
         """Something new may be due."""
@@ -36,7 +36,7 @@ class Delivery:
         """Ends after the message under way."""
         self._ending.set()
         self._wake.set()
-        self._thread.join()
+        self.thread.join()
 
     def _work(self) -> None:
         while not self._ending.is_set():

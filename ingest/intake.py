@@ -9,15 +9,18 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import contextmanager
 
+from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
 from analytics.errors import LoopledgerError, Retryable
+from ingest.fairness import FairQueue
 from ingest.pipeline import Answer, Pipeline, Request
 
 _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for company after the first request of a batch
 _LINGER_BUSY = 0.02  # the same while an earlier batch is being written, when waiting delays nobody
-_BATCH_BYTES = 8_000_000
-_QUEUE_BYTES = 256_000_000
+BATCH_BYTES = 4_000_000
+"""Of requests that become one commit; larger ones are hardly cheaper by the span, and both processes hold several times as much."""
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
 _END = None
 
@@ -25,43 +28,39 @@ _END = None
 class Intake:
     """Takes requests from the event loop and commits them in groups."""
 
-    def __init__(self, pipeline: Pipeline, queue_bytes: int = _QUEUE_BYTES):
-        self._pipeline, self._queue_bytes = pipeline, queue_bytes
-        self._waiting: queue.SimpleQueue = queue.SimpleQueue()
+    def __init__(self, pipeline: Pipeline, limits: CollectorLimits = DEFAULT_LIMITS):
+        self._pipeline = pipeline
+        self.waiting = FairQueue(limits, pipeline.tally)
         self._decoded: queue.Queue = queue.Queue(maxsize=1)
-        self._bytes = 0
-        self._writing = False
-        self._threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in (self._decode, self._commit)]
+        self.since: dict[str, float] = {}
+        """What each thread is at, and since when by the monotonic clock; nothing while it waits."""
+        self.threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in (self._decode, self._commit)]
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
 
     async def accept(self, request: Request) -> Answer:
         """Answers when the request is durable and counted. Raises Retryable or Permanent when it is not."""
-        if self._bytes + len(request.body) > self._queue_bytes and self._bytes:
-            raise Retryable("the intake queue is full")
-        self._bytes += len(request.body)
         answer = self._loop.create_future()
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard, even if the client has hung up
-        self._waiting.put((request, answer))
+        self.waiting.put(request.tenant, len(request.body), (request, answer))
         # A client that hangs up must not cancel what is being committed for it.
         return await asyncio.shield(answer)
 
     async def stop(self) -> None:
         """Answers what is in flight, then ends."""
-        self._waiting.put(_END)
-        for thread in self._threads:
+        self.waiting.end()
+        for thread in self.threads:
             await asyncio.to_thread(thread.join)
 
     def _decode(self) -> None:
-        ending = False
-        while not ending:
-            batch, ending = self._batch()
-            if batch:
-                requests = [request for request, _ in batch]
-                self._decoded.put((batch, _attempt(self._pipeline.decode, requests, requests)))
+        while batch := self._batch():
+            requests = [request for request, _ in batch]
+            with self._at("decoder"):
+                decoded = _attempt(self._pipeline.decode, requests, requests)
+            self._decoded.put((batch, decoded))
         self._decoded.put(_END)
 
     def _commit(self) -> None:
@@ -69,37 +68,41 @@ class Intake:
             try:
                 taken = self._decoded.get(timeout=_IDLE)
             except queue.Empty:
-                self._pipeline.rest()
+                with self._at("rest"):
+                    self._pipeline.rest()
                 continue
             if taken is _END:
                 return
             batch, decoded = taken
-            self._writing = True
-            answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [request for request, _ in batch])
-            self._loop.call_soon_threadsafe(self._answer, batch, answers)
-            self._pipeline.trim()
-            self._writing = False
+            with self._at("committer"):
+                answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [one for one, _ in batch])
+                self._loop.call_soon_threadsafe(self._answer, batch, answers)
+                self._pipeline.trim()
 
-    def _batch(self) -> tuple[list, bool]:
-        """What comes within the linger, or until the committer is free, up to so many bytes; and whether the end has come."""
-        first = self._waiting.get()
-        if first is _END:
-            return [], True
-        batch, size, until = [first], len(first[0].body), time.monotonic() + (_LINGER_BUSY if self._writing else _LINGER)
-        while size < _BATCH_BYTES and (time.monotonic() < until or not self._decoded.empty()):
-            try:
-                item = self._waiting.get(timeout=_LINGER)
-            except queue.Empty:
-                continue
-            if item is _END:
-                return batch, True
-            batch.append(item)
-            size += len(item[0].body)
-        return batch, False
+    @contextmanager
+    def _at(self, work: str):
+        self.since[work] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self.since[work]
+
+    def _batch(self) -> list[tuple[Request, asyncio.Future]]:
+        """What comes within the linger, or until the committer is free, up to so many bytes; nothing when the end has come."""
+        first = self.waiting.take()
+        if first is None:
+            return []
+        batch, size = [first], len(first[0].body)
+        until = time.monotonic() + (_LINGER_BUSY if "committer" in self.since else _LINGER)
+        while size < BATCH_BYTES and not self.waiting.is_over and (time.monotonic() < until or not self._decoded.empty()):
+            if item := self.waiting.take(timeout=_LINGER):
+                batch.append(item)
+                size += len(item[0].body)
+        return batch
 
     def _answer(self, batch: Sequence, answers: dict[Request, Answer | LoopledgerError]) -> None:
         for request, future in batch:
-            self._bytes -= len(request.body)
+            self.waiting.release(request.tenant, len(request.body))
             if future.cancelled():
                 continue
             answer = answers[request]

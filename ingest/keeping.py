@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx
-
 from analytics.compaction import Freed
 from analytics.compaction import compact as compacted
 from analytics.config import retention_of
@@ -17,8 +15,7 @@ from analytics.operations import Operation
 from analytics.reports import QuestionError
 from analytics.retention import Expired
 from analytics.retention import expire as expired
-from ingest.access import control_token
-from ingest.ask import find_collector
+from ingest.ask import connected, find_collector
 from ingest.operate import held
 from ingest.service import Service
 
@@ -28,8 +25,8 @@ _TIMEOUT = 3600.0  # seconds; an erasure reads all evidence of a tenant
 def erase(data: Path, tenant: str | None, user: str | None, who: str, why: str) -> dict[str, int]:
     """Erases a user, of one tenant or of all, or a tenant; how many users, blobs and texts that were. Raises StoreError, QuestionError."""
     asked = {"tenant": tenant, "user": user, "who": who, "reason": why}
-    if at := find_collector(data):
-        return _asked(f"{at}/v1/erase", control_token(data), asked)
+    if find_collector(data):
+        return _asked(data, asked)
     with held(data, None) as service:
         return erase_here(service, **asked)
 
@@ -65,8 +62,9 @@ def compact(data: Path) -> list[Freed]:
     return compacted(data)
 
 
-def _asked(url: str, token: str, asked: dict) -> dict[str, int]:
-    answer = httpx.post(url, json=asked, headers={"authorization": f"Bearer {token}"}, timeout=_TIMEOUT)
+def _asked(data: Path, asked: dict) -> dict[str, int]:
+    with connected(data, _TIMEOUT) as client:
+        answer = client.post("/v1/erase", json=asked)
     if answer.status_code in (400, 404):
         raise QuestionError(answer.json()["detail"])
     return answer.raise_for_status().json()

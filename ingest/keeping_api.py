@@ -12,6 +12,7 @@ from starlette.routing import Route
 from analytics.errors import StoreError
 from analytics.reports import QuestionError
 from ingest.backups import packed
+from ingest.doors import PRINCIPAL
 from ingest.keeping import erase_here
 from ingest.problems import problem
 from ingest.service import Service
@@ -30,6 +31,8 @@ class KeepingApi:
 
     async def backup(self, request: Request) -> Response:
         """Both stores as of one moment, see `ingest.backups`."""
+        if "act-as" not in request.scope[PRINCIPAL].scopes:
+            return _forbidden("A backup holds every tenant, so it wants scope act-as too.")
         made = ExitStack()
         try:
             file = await run_in_threadpool(made.enter_context, packed(self._service.ledger, self._service.control))
@@ -47,8 +50,15 @@ class KeepingApi:
             return problem(400, "bad-erasure", "What shall be erased?", f"An object with texts under any of {', '.join(sorted(_ASKED))}.")
         if not (asked.get("reason") and asked.get("who")) or not (asked.get("tenant") or asked.get("user")):
             return problem(400, "bad-erasure", "What shall be erased, and why?", "Give who, reason, and tenant, user or both.")
+        who = request.scope[PRINCIPAL]
+        if "act-as" not in who.scopes and asked.setdefault("tenant", who.tenant) != who.tenant:
+            return _forbidden(f"It may erase of tenant {who.tenant} alone.")
         given = {name: asked.get(name) for name in _ASKED}
         try:
             return JSONResponse(await run_in_threadpool(lambda: erase_here(self._service, **given)))
         except QuestionError as error:
             return problem(404, "no-such-tenant", "There is no such tenant", str(error))
+
+
+def _forbidden(detail: str) -> Response:
+    return problem(403, "forbidden", "The credential is good, but not for this", detail)

@@ -11,14 +11,14 @@ from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc.code_pb2 import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE
+from google.rpc.code_pb2 import INVALID_ARGUMENT, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNAVAILABLE
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from analytics.errors import LoopledgerError, Permanent, Retryable, TooLarge
+from analytics.errors import Forbidden, LoopledgerError, Permanent, RateLimited, Retryable, TooLarge, Unauthenticated
 from ingest.pipeline import Answer
 from ingest.wire import Signal
 
@@ -41,6 +41,8 @@ def response(signal: Signal, answer: Answer) -> Message:
     told = []
     if answer.rejected:
         told.append(f"{answer.rejected} without a valid trace id and span id were left out")
+    if answer.foreign:
+        told.append(f"{answer.foreign} name a team or loop that this credential may not: they count for its own team, or for nobody's")
     if answer.unpriced:
         told.append(f"no price is known for {', '.join(answer.unpriced[:_MOST_MODELS])}: these calls are counted without cost")
     return kind(partial_success={field: answer.rejected, "error_message": "; ".join(told)[:_MOST_TEXT]}) if told else kind()
@@ -50,11 +52,17 @@ def refusal(error: LoopledgerError) -> Status:
     """What a sender is told of an error: with a RetryInfo when it should come again, with a BadRequest when its bytes are at fault."""
     message = str(error)[:_MOST_TEXT]
     if (delay := retry_delay(error)) is not None:
-        return _status(UNAVAILABLE, message, RetryInfo(retry_delay=Duration(nanos=round(delay * 1e9) % 10**9, seconds=int(delay))))
-    if isinstance(error, TooLarge):
-        return _status(RESOURCE_EXHAUSTED, message)
+        code = RESOURCE_EXHAUSTED if isinstance(error, RateLimited) else UNAVAILABLE
+        return _status(code, message, RetryInfo(retry_delay=Duration(nanos=round(delay * 1e9) % 10**9, seconds=int(delay))))
+    for kind, code in _PLAIN.items():
+        if isinstance(error, kind):
+            return _status(code, message)
     field = error.field if isinstance(error, Permanent) else "body"
     return _status(INVALID_ARGUMENT, message, BadRequest(field_violations=[{"field": field[:_MOST_TEXT], "description": message}]))
+
+
+_PLAIN = {TooLarge: RESOURCE_EXHAUSTED, Unauthenticated: UNAUTHENTICATED, Forbidden: PERMISSION_DENIED}
+"""Refusals that are no fault of the bytes."""
 
 
 def retry_delay(error: LoopledgerError) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from google.protobuf.json_format import MessageToJson
@@ -12,33 +13,45 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from analytics.errors import LoopledgerError, Permanent, Retryable, TooLarge
+from analytics.config import CollectorLimits
+from analytics.errors import Forbidden, LoopledgerError, Permanent, RateLimited, Retryable, TooLarge, TooSlow, Unauthenticated
 from ingest import otlp_json
+from ingest.gate import Gate, Passage
 from ingest.otlp_answer import refusal, response, retry_delay, signal_headers
 from ingest.otlp_body import UnsupportedMedia, decompressed
-from ingest.otlp_grpc import MAX_BODY, Accept
+from ingest.otlp_grpc import Accept
 from ingest.pipeline import Request
+from ingest.tally import Coming, Tally
 from ingest.wire import Signal
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
+SIGNALS: dict[str, Signal] = {f"/v1/{signal}": signal for signal in ("traces", "logs", "metrics")}
+"""Path -> what is sent there."""
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _AT_ONCE = 16_384
 """Bytes that are read where they come; more would hold up everybody else's answers."""
+_LARGE = 4_000_000
+"""Bytes that are read one after the other: JSON takes many times its size in memory."""
 
 
 class _UnknownMethod(Permanent):
     """OTLP is POST."""
 
+    reason = "method"
+
 
 class _UnknownPath(Permanent):
     """A signal that is not taken here."""
 
+    reason = "path"
 
-def routes(accept: Accept, tenant: str, key: bytes, max_body: int = MAX_BODY) -> list[Route]:
-    """/v1/traces, /v1/logs and /v1/metrics; profiles are refused as OTLP says. `max_body` in bytes, compressed and not."""
-    exports = {signal: _Export(signal, accept, tenant, key, max_body) for signal in ("traces", "logs", "metrics")}
+
+def routes(accept: Accept, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally) -> list[Route]:
+    """/v1/traces, /v1/logs and /v1/metrics; profiles are refused as OTLP says."""
+    large = ThreadPoolExecutor(1, "large-bodies")
+    exports = {signal: _Export(signal, accept, key, limits, gate, tally, large) for signal in SIGNALS.values()}
     return [
-        *(Route(f"/v1/{signal}", export, methods=_METHODS) for signal, export in exports.items()),
+        *(Route(path, exports[signal], methods=_METHODS) for path, signal in SIGNALS.items()),
         Route("/v1development/{signal}", _unknown, methods=["POST"]),
     ]
 
@@ -53,56 +66,97 @@ class _Export:
 
     signal: Signal
     accept: Accept
-    tenant: str
     key: bytes
-    max_body: int
+    limits: CollectorLimits
+    gate: Gate
+    tally: Tally
+    large: ThreadPoolExecutor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
         try:
-            answer = await self._answer(http)
+            with self.tally.request(self.signal) as coming:
+                answer = await self._answer(http, coming)
         except LoopledgerError as error:
             answer = _refuse(error, _media(http))
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
 
-    async def _answer(self, http: HttpRequest) -> Response:
+    async def _answer(self, http: HttpRequest, coming: Coming) -> Response:
         media = _media(http)
         if http.method != "POST":
             raise _UnknownMethod(f"{http.method} is not allowed, send POST", field="method")
         if media not in (_PROTOBUF, _JSON):
             raise UnsupportedMedia(f"content-type {media!r} is not supported, send {_PROTOBUF} or {_JSON}", field="content-type")
-        answer = await self.accept(Request(await self._protobuf(http, media), self.signal, self.tenant))
+        with self.gate.passage() as passage:
+            body = await self._protobuf(http, media, passage)
+        who = http.scope["principal"]
+        answer = await self.accept(Request(coming.received(body), self.signal, who.tenant, who.teams))
         return _respond(response(self.signal, answer), media, 200, signal_headers(answer.signals, self.key))
 
-    async def _protobuf(self, http: HttpRequest, media: str) -> bytes:
-        body, encoding = await self._received(http), http.headers.get("content-encoding", "")
+    async def _protobuf(self, http: HttpRequest, media: str, passage: Passage) -> bytes:
+        body, encoding = await self._received(http, passage), http.headers.get("content-encoding", "")
         if media == _PROTOBUF and not encoding:
             return body
         if len(body) <= _AT_ONCE:
-            return self._read(body, encoding, media)
-        return await asyncio.to_thread(self._read, body, encoding, media)
+            return self._read(body, encoding, media, passage)
+        pool = self.large if len(body) > _LARGE else None
+        return await asyncio.get_running_loop().run_in_executor(pool, self._read, body, encoding, media, passage)
 
-    async def _received(self, http: HttpRequest) -> bytes:
+    async def _received(self, http: HttpRequest, passage: Passage) -> bytes:
         parts, size = [], 0
-        async for part in http.stream():
-            size += len(part)
-            if size > self.max_body:
-                raise TooLarge(f"the body is larger than {self.max_body} bytes")
-            parts.append(part)
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                async for part in http.stream():
+                    size += len(part)
+                    self._refuse_large(size)
+                    passage.take(len(part))
+                    parts.append(part)
+        except TimeoutError:
+            self.tally.limited("body_seconds")
+            raise TooSlow(f"the body was not there within {self.limits.body_seconds} seconds") from None
         return b"".join(parts)
 
-    def _read(self, body: bytes, encoding: str, media: str) -> bytes:
-        body = decompressed(body, encoding, self.max_body)
+    def _refuse_large(self, size: int) -> None:
+        if size > self.limits.body_bytes:
+            self.tally.limited("body_bytes")
+            raise TooLarge(f"the body is larger than {self.limits.body_bytes} bytes")
+
+    def _read(self, body: bytes, encoding: str, media: str, passage: Passage) -> bytes:
+        try:
+            body = decompressed(body, encoding, self.limits.body_bytes, passage.take)
+        except TooLarge:
+            self.tally.limited("body_bytes")
+            raise
         return otlp_json.to_protobuf(body, self.signal) if media == _JSON else body
 
 
-_STATUSES = ((Retryable, 503), (TooLarge, 413), (UnsupportedMedia, 415), (_UnknownMethod, 405), (_UnknownPath, 404))
+_STATUSES = (
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (RateLimited, 429),
+    (Retryable, 503),
+    (TooLarge, 413),
+    (UnsupportedMedia, 415),
+    (_UnknownMethod, 405),
+    (_UnknownPath, 404),
+)
 
 
 def _media(http: HttpRequest) -> str:
-    return http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _of_type(http.headers.get("content-type", ""))
+
+
+def _of_type(said: str) -> str:
+    return said.partition(";")[0].strip().lower()
+
+
+def refused(error: LoopledgerError, content_type: str) -> Response:
+    """The answer to a request of that type that is not read."""
+    answer = _refuse(error, _of_type(content_type))
+    answer.raw_headers += [(b"www-authenticate", b"Bearer")] * isinstance(error, Unauthenticated)
+    return answer
 
 
 def _refuse(error: LoopledgerError, media: str) -> Response:

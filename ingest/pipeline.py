@@ -1,10 +1,12 @@
 """Some requests -> one commit -> their answers. What the collector does live and `replay` does with recorded bodies."""
 
 import logging
-import operator
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import groupby
 
 import polars as pl
@@ -14,14 +16,20 @@ from analytics.errors import LoopledgerError, Permanent, Retryable
 from analytics.guard import Guard
 from analytics.masks import without
 from analytics.signals import Signals
-from ingest import records, suspicion, wire
+from ingest import claims, records, suspicion, wire
+from ingest.claims import Claims
 from ingest.clock import Clock
 from ingest.reader import Read, UnreadableError
 from ingest.records import Arrivals
 from ingest.redact import Redaction
+from ingest.state import State
+from ingest.tally import Key, Tally, key
 from ingest.wire import Signal
 
 _LOG = logging.getLogger(__name__)
+LATE = timedelta(hours=1)
+"""A record that ended so long before it came is late."""
+SIGNAL_OF: dict[str, Signal] = {record: signal for signal, record in records.SIGNALS.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +39,13 @@ class Request:
     body: bytes
     signal: Signal
     tenant: str
+    teams: frozenset[str] | None = None
+    """Teams that its records may name; None means any."""
+
+
+def _kind(request: Request) -> tuple:
+    """Requests that are alike in this are read together."""
+    return request.tenant, request.signal, request.teams is None, sorted(request.teams or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +58,8 @@ class Answer:
     """What the runs named in the request have still to obey, severest first."""
     unpriced: tuple[str, ...] = ()
     """Models it names that have no price: their calls are counted, without cost."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """Totals since start, for /metrics and for the summary of a replay."""
-
-    bodies: int = 0
-    malformed: int = 0
-    records: int = 0
-    stored: int = 0
-    repeated: int = 0
-    revised: int = 0
-    rejected: int = 0
-    guard_failures: int = 0
+    foreign: int = 0
+    """Records that name a team or loop which its credential may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +84,27 @@ class Pipeline:
     """What may be stored of a tenant."""
     expiring: Iterator[None]
     """Each step removes a little of what is past its time."""
+    claims: Claims
+    """Whom telemetry may name."""
     read: Read = records.read
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held by whoever writes to the books."""
-    counts: Counts = field(default_factory=Counts)
+    tally: Tally = field(default_factory=Tally)
+    state: State = field(default_factory=State)
 
     def decode(self, requests: Sequence[Request]) -> list[Decoded]:
         """Reads the bodies of each signal and tenant together; a malformed one is refused alone."""
-        kind = operator.attrgetter("tenant", "signal")
-        return [part for (_, signal), group in groupby(sorted(requests, key=kind), key=kind) for part in self._read(list(group), signal)]
+        groups = groupby(sorted(requests, key=_kind), key=_kind)
+        return [part for (_, signal, *_), group in groups for part in self._read(list(group), signal)]
 
     def commit(self, decoded: Sequence[Decoded]) -> dict[Request, Answer | LoopledgerError]:
         """Posts everything as one commit, lets the guard look, and answers each request."""
         answers: dict[Request, Answer | LoopledgerError] = {request: error for part in decoded for request, error in part.refused.items()}
         good = [part for part in decoded if part.requests]
-        self.counts.bodies += len(answers) + sum(len(part.requests) for part in good)
-        self.counts.malformed += len(answers)
         try:
             unpriced = suspicion.unpriced(self._post(good)) if good else set()
         except Exception as error:  # whatever keeps the ledger from storing, the sender keeps the data and comes again
+            self.state.unstored = type(error).__name__
             _LOG.exception("a commit failed")
             unstored = Retryable(f"the ledger could not store this: {type(error).__name__}")
             return answers | {request: unstored for part in good for request in part.requests}
@@ -123,10 +128,11 @@ class Pipeline:
             with self.lock:
                 self.settle()
                 self.guard.act(self.clock.now())
+                self.state.owed_since = None
                 next(self.expiring)
                 self.books.ledger.checkpoint()
         except Exception:
-            self.counts.guard_failures += 1
+            self.tally.add("guard_failures")
             _LOG.exception("what is owed could not be done yet")
 
     def trim(self) -> None:
@@ -141,7 +147,8 @@ class Pipeline:
         """Decodes together what can be; what is malformed is refused by itself."""
         try:
             redaction = self.redaction_of(requests[0].tenant)
-            yield Decoded(requests, self.read([request.body for request in requests], signal, self.clock, redaction))
+            arrivals = self.read([request.body for request in requests], signal, self.clock, redaction)
+            yield Decoded(requests, replace(arrivals, records=self.claims.settled(arrivals.records, requests[0].teams)))
             return
         except ValueError as error:
             whole, read_here = str(error), not isinstance(error, UnreadableError)
@@ -162,8 +169,10 @@ class Pipeline:
             self.clock.see(part.arrivals.records["ended_at"].max())
         arrived = [Arrived(part.requests[0].tenant, without(part.arrivals.records, "body"), part.arrivals.evidence) for part in good]
         with self.lock:
+            began = time.monotonic()
             posted = self.books.post(arrived, self.clock.now())
-            self._count([part.arrivals for part in good], posted)
+            self.state.stored(time.monotonic() - began)
+            self._count(good, posted)
             self._watch(posted)
         return posted.charges
 
@@ -171,14 +180,18 @@ class Pipeline:
         """An OK means stored and counted; a guard that cannot write is behind, says so, and catches up with the next commit."""
         try:
             self.guard.observe(posted, self.clock.now())
+            self.state.owed_since = None
         except Exception:
-            self.counts.guard_failures += 1
+            self.tally.add("guard_failures")
+            self.state.owed_since = self.state.owed_since or posted.commit_no
             _LOG.exception("the guard could not act on commit %d", posted.commit_no)
 
     def _answers(self, part: Decoded, unpriced: Mapping[int, tuple[str, ...]]) -> dict[Request, Answer]:
         signals, rejected = self._signals(part), part.arrivals.rejected.tolist()
+        foreign = claims.refused(part.arrivals.records, len(part.requests)).tolist()
         return {
-            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ())) for body, request in enumerate(part.requests)
+            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ()), foreign[body])
+            for body, request in enumerate(part.requests)
         }
 
     def _signals(self, part: Decoded) -> Mapping[int, tuple[dict, ...]]:
@@ -200,14 +213,19 @@ class Pipeline:
             return []
         return found
 
-    def _count(self, arrivals: Sequence[Arrivals], posted: Posted) -> None:
-        counts, read, rejected = (
-            self.counts,
-            sum(part.records.height for part in arrivals),
-            sum(int(part.rejected.sum()) for part in arrivals),
-        )
-        counts.records += read + rejected
-        counts.rejected += rejected
-        counts.repeated += posted.repeated
-        counts.revised += posted.revised
-        counts.stored += read - posted.repeated - posted.revised
+    def _count(self, good: Sequence[Decoded], posted: Posted) -> None:
+        """Adds a commit to the tally, per signal and at once: received = stored + repeated + revised + rejected."""
+        more: Counter[Key] = Counter()
+        for part in good:
+            signal, came, rejected = part.requests[0].signal, part.arrivals.records, int(part.arrivals.rejected.sum())
+            late = int((came["ended_at"] < self.clock.now() - LATE).sum())
+            foreign = int(claims.refused(came, len(part.requests)).sum())
+            for name, count in (("received", came.height + rejected), ("stored", came.height), ("late", late), ("foreign", foreign)):
+                more[key(name, signal=signal)] += count
+            more[key("rejected", signal=signal, reason="ids")] += rejected
+            self.state.see(came["ended_at"].max())
+        for name, again in (("repeated", posted.repeats), ("revised", posted.revisions)):
+            for record, count in again.items():
+                more[key(name, signal=SIGNAL_OF[record])] += count
+                more[key("stored", signal=SIGNAL_OF[record])] -= count
+        self.tally.merge(more)

@@ -89,7 +89,7 @@ def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
         pl.Series("body", frames.records["body"]),
         pl.Series("resource", frames.records["resource"].to_numpy().astype(np.int32)),
         pl.Series("signal", pa.repeat(SIGNALS[frames.signal], count)),
-        pl.Series("tags", pa.nulls(count, pa.string()), pl.String),
+        *(pl.Series(name, pa.nulls(count, pa.string()), pl.String) for name in ("claim", "tags")),
         skewed,
         *_point_columns(frames),
     ]

@@ -34,7 +34,7 @@ _SHOWN = ("calls", "unknown_calls", "input_tokens", "output_tokens", "cost_usd")
 _OURS = (
     "tenant", "signal", "ordinal", "record_key", "content_hash", "attribute_count", "resource", "trace_id", "span_id", "parent_span_id",
     "name", "started_at", "ended_at", "clock_skewed", "failed", "series_key", "amount", "is_cumulative",
-    "tags",
+    "claim", "tags",
 )  # fmt: skip
 """Columns that no dialect reads."""
 _DECIDED = ("kind", "dialect", "usage_role", "measure", "of_resource")
@@ -126,7 +126,8 @@ def _known(records: pl.DataFrame, said: pl.DataFrame, hidden: pl.Series) -> pl.D
         if name not in {*tokens, *_DECIDED}
     }
     decided = {name: pl.col(f"{name}_now") for name in _DECIDED}
-    return both.with_columns(**kept, **facts, **decided)
+    named = {name: pl.when(pl.col("claim").is_null()).then(facts[name]).otherwise(name) for name in ("team", "loop")}
+    return both.with_columns(**kept, **facts | named, **decided)
 
 
 def _fineness() -> tuple[pl.Expr, pl.Expr]:

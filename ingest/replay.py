@@ -64,11 +64,10 @@ def replay(service: Service, bodies: Sequence[Recording]) -> Iterator[list[tuple
 def _together(service: Service, group: Sequence[Recording]) -> Iterator[tuple[Path, str]]:
     requests = {}
     for recording in group:
+        service.pipeline.tally.add("requests", signal=recording.signal)
         try:
             requests[Request(recording.protobuf(), recording.signal, DEFAULT_TENANT)] = recording.path
         except LoopledgerError as error:
-            service.pipeline.counts.bodies += 1
-            service.pipeline.counts.malformed += 1
             yield recording.path, str(error)
     answers = service.pipeline.commit(service.pipeline.decode(list(requests)))
     service.pipeline.trim()
@@ -77,15 +76,18 @@ def _together(service: Service, group: Sequence[Recording]) -> Iterator[tuple[Pa
             yield path, str(answers[request])
 
 
+_COUNTED = {"bodies": "requests", "records": "received", **{name: name for name in ("stored", "repeated", "revised", "rejected")}}
+
+
 def summary(service: Service) -> dict:
     """What the ledger and the control store hold after a replay, with what the replay itself read."""
-    counts, sources = service.pipeline.counts, service.sources()
+    tally, sources = service.pipeline.tally, service.sources()
     total = REPORTS["spend"](sources, Question(DEFAULT_TENANT))
     money = total.row(0, named=True) if total.height else {"calls": 0, "unknown_calls": 0, "unpriced_calls": 0, "cost_usd": None}
     incidents = [row for row in service.control.all_incidents() if row["state"] == "open" and row["window"] != EVER]  # crossings of limits
     stops = [row for row in incidents if SEVERITY[row["action"]] > 0 and row["mode"] == "enforce"]
     return {
-        **{name: getattr(counts, name) for name in ("bodies", "records", "stored", "repeated", "revised", "rejected")},
+        **{said: tally.total(name) for said, name in _COUNTED.items()},
         **{name: money[name] for name in ("calls", "unknown_calls", "unpriced_calls")},
         "cost_usd": None if money["cost_usd"] is None else f"{money['cost_usd']:f}",
         "incidents": [_incident(row) for row in incidents],

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from analytics.reports import DIMENSIONS, FILTERS, MOST_ROWS, REPORTS, WORDS, Question, QuestionError, Sources, coverage, moment
-from ingest.access import DEFAULT_TENANT
+from ingest.doors import PRINCIPAL
 from ingest.explanation import UnknownRunError, explained, nested, next_cursor
 from ingest.formats import to_arrow, to_csv, to_objects, to_parquet, to_plain
 from ingest.problems import problem
@@ -104,7 +104,7 @@ def _question(request: Request, run: str | None) -> Question:
     if limit and not limit.isdecimal():
         raise QuestionError(f"limit is a number up to {MOST_ROWS}, not {limit!r}")
     return Question(
-        tenant=DEFAULT_TENANT,
+        tenant=request.scope[PRINCIPAL].tenant,
         since=moment(given["from"]) if given.get("from") else None,
         until=moment(given["to"]) if given.get("to") else None,
         by=tuple(word for word in given.get("by", "").split(",") if word),

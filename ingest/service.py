@@ -20,6 +20,7 @@ from analytics.retention import expiring
 from analytics.runs import IDLE, Runs
 from analytics.signals import Signals
 from ingest import records
+from ingest.claims import Claims
 from ingest.clock import Clock, Replay
 from ingest.pipeline import Pipeline
 from ingest.reader import Read
@@ -63,7 +64,8 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True, r
         guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
         leaving = expiring(books, partial(retention_of, config.retention), clock.now)
-        pipeline = Pipeline(books, guard, signals, clock, _redactions(data, config), leaving, read)
+        claims = Claims({loop.name: loop.team for loop in config.loops if loop.team})
+        pipeline = Pipeline(books, guard, signals, clock, _redactions(data, config), leaving, claims, read)
         yield Service(ledger, control, config, signals, clock, pipeline)
 
 
@@ -77,5 +79,5 @@ def _runs_going_on(ledger: Ledger, owners: Owners, clock: Clock) -> Runs:
     """The runs of the last minutes before a restart, so that orders still reach them."""
     runs, since = Runs(owners), clock.now() - IDLE
     recent = (ledger.query(f"queries/recent_{table}", since=since) for table in ("records", "charges"))
-    runs.observe(Posted(ledger.commit_no, *recent, repeated=0, revised=0), clock.now())
+    runs.observe(Posted(ledger.commit_no, *recent), clock.now())
     return runs

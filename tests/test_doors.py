@@ -11,9 +11,12 @@ from bodies import JSON, PROTOBUF
 from collectors import Collector
 
 from analytics.config import Config
+from ingest.access import Credentials
 from ingest.cli import main
 from ingest.clock import Wall
 from ingest.collector import _app
+from ingest.gate import Gate
+from ingest.health import Health
 from ingest.intake import Intake
 from ingest.service import opened
 
@@ -21,8 +24,10 @@ from ingest.service import opened
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Method and path of every route of the application that a collector serves."""
-    with opened(tmp_path_factory.mktemp("routes"), Config(), Wall()) as service:
-        app = _app(service, Intake(service.pipeline), asyncio.Event(), "token")
+    place = tmp_path_factory.mktemp("routes")
+    with opened(place, Config(), Wall()) as service:
+        intake, gate = Intake(service.pipeline), Gate(1, service.pipeline.tally)
+        app = _app(service, intake, asyncio.Event(), Credentials(place, Config()), b"key", Health(service, intake, gate, [], lambda: True))
     paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
     return [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]
 

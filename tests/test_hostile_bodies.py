@@ -17,10 +17,12 @@ from exports import EXPORT, Refused, send_grpc, status_of
 from google.rpc.code_pb2 import RESOURCE_EXHAUSTED, UNAVAILABLE
 from starlette.applications import Starlette
 
-from analytics.config import Config
+from analytics.config import CollectorLimits, Config
 from ingest import otlp_grpc, otlp_http
-from ingest.access import DEFAULT_TENANT
+from ingest.access import Credentials
 from ingest.clock import Wall
+from ingest.doors import Doors
+from ingest.gate import Gate
 from ingest.intake import Intake
 from ingest.service import Service, opened
 
@@ -74,8 +76,8 @@ class Held(Wall):
 
 
 @contextlib.asynccontextmanager
-async def intake_of(service: Service, queue_bytes: int) -> AsyncIterator[Intake]:
-    intake = Intake(service.pipeline, queue_bytes)
+async def intake_of(service: Service, limits: CollectorLimits) -> AsyncIterator[Intake]:
+    intake = Intake(service.pipeline, limits)
     intake.start()
     try:
         yield intake
@@ -88,9 +90,11 @@ async def full_queue(data: Path) -> tuple[httpx.Response, grpc.StatusCode, list[
     clock, headers = Held(), {"content-type": PROTOBUF}
     with opened(data, Config(), clock) as service:
         async with contextlib.AsyncExitStack() as stack:
-            intake = await stack.enter_async_context(intake_of(service, queue_bytes=1))
-            app = Starlette(routes=otlp_http.routes(intake.accept, DEFAULT_TENANT, b"key"))
-            server, port = await otlp_grpc.serve("127.0.0.1:0", intake.accept, DEFAULT_TENANT, b"key")
+            limits, tally = CollectorLimits(queue_bytes=1), service.pipeline.tally
+            intake = await stack.enter_async_context(intake_of(service, limits))
+            credentials, gate = Credentials(data, Config()), Gate(limits.receiving_bytes, tally)
+            app = Doors(Starlette(routes=otlp_http.routes(intake.accept, b"key", limits, gate, tally)), credentials, tally)
+            server, port = await otlp_grpc.serve("127.0.0.1:0", intake.accept, credentials, b"key", limits, gate, tally)
             stack.push_async_callback(server.stop, 0)
             transport = httpx.ASGITransport(app)
             client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=30))

@@ -179,10 +179,10 @@ def test_a_replay_of_everything_changes_nothing(tmp_path: Path):
     taken = records(EVERYTHING)
     with opened_at(tmp_path) as service:
         feed(service, [taken])
-        before, commit, stored = books(service), service.ledger.commit_no, service.pipeline.counts.stored
+        before, commit, stored = books(service), service.ledger.commit_no, service.pipeline.tally.total("stored")
         feed(service, ([request] for request in taken[::200]))
         feed(service, [taken])
-        again = service.pipeline.counts.repeated - (len(taken) - stored)
+        again = service.pipeline.tally.total("repeated") - (len(taken) - stored)
         assert (books(service), service.ledger.commit_no, again) == (before, commit, len(taken) + len(taken[::200]))
     assert before == everything()
 

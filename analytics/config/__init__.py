@@ -1,25 +1,47 @@
 """The config directory: policies, loops, prices and channels in, one `Config` out, or every problem at once with its place."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from analytics.alerts import Channel
-from analytics.config.directory import read_directory
+from analytics.config.access import Access, Credential
+from analytics.config.directory import ACCESS, KINDS, read_directory
 from analytics.config.entries import Limits, Loop, Policy, Subagent, Threshold, Trigger
 from analytics.config.explain import did_you_mean, explain
+from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.ownership import OwnerRule, Said, SharedCost
 from analytics.config.retention import Retention, retention_of
-from analytics.config.source import Source
+from analytics.config.source import Source, read
 from analytics.errors import ConfigError, Problem
 
 __all__ = [
-    "Alias", "Config", "Contract", "CustomPrice", "Limits", "Loop", "OwnerRule", "Policy", "Reported", "Retention", "Said", "SharedCost",
-    "Subagent", "Threshold", "Trigger", "load", "retention_of",
+    "ACCESS",
+    "Access",
+    "Alias",
+    "CollectorLimits",
+    "Config",
+    "Contract",
+    "Credential",
+    "CustomPrice",
+    "Limits",
+    "Loop",
+    "OwnerRule",
+    "Policy",
+    "Reported",
+    "Retention",
+    "Said",
+    "SharedCost",
+    "Subagent",
+    "Threshold",
+    "Trigger",
+    "load",
+    "load_access",
+    "retention_of",
 ]  # fmt: skip
 
 
@@ -37,12 +59,18 @@ class Config:
     owners: tuple[OwnerRule, ...] = ()
     shared: tuple[SharedCost, ...] = ()
     retention: tuple[Retention, ...] = ()
+    limits: CollectorLimits = DEFAULT_LIMITS
+    access: Access | None = None
+    """None: nobody is asked who he is, and only loopback is listened on."""
+    directory: Path | None = field(default=None, compare=False)
+    """Where it was read."""
 
 
 _NAMES = (
     ("name",),
     *((key, "*", "name") for key in ("policies", "channels", "contracts", "rules", "shared")),
     ("retention", "*", "tenant"),
+    ("credentials", "*", "id"),
 )
 """Where entries have names of their own."""
 _LISTED = ("policies", "prices", "contracts", "aliases", "reported", "channels", "retention")
@@ -61,7 +89,20 @@ def load(directory: Path | None) -> Config:
         raise ConfigError(problems)
     listed = {key: _entries(files, key) for key in _LISTED}
     loops = tuple(file for file in files if isinstance(file, Loop))
-    return Config(loops=loops, owners=_entries(files, "rules"), shared=_entries(files, "shared"), **listed)
+    limits = next((file for file in files if isinstance(file, CollectorLimits)), DEFAULT_LIMITS)
+    is_there = any(source.kind is KINDS[ACCESS] for source in sources)
+    access = next((file for file in files if isinstance(file, Access)), Access() if is_there else None)
+    own = {"owners": _entries(files, "rules"), "shared": _entries(files, "shared"), "directory": directory}
+    return Config(loops=loops, limits=limits, access=access, **own, **listed)
+
+
+def load_access(path: Path) -> Access:
+    """One access.yaml by itself. Raises ConfigError with every problem of it."""
+    source = read(path, path.name, KINDS[ACCESS])
+    files, refused = _validate([source], path.parent)
+    if problems := [*source.problems, *refused, *_taken_names([source])]:
+        raise ConfigError(problems)
+    return files[0] if files else Access()
 
 
 def _validate(sources: list[Source], directory: Path) -> tuple[list[BaseModel], list[Problem]]:

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from analytics.alerts import Channel
+from analytics.config.access import Access
 from analytics.config.base import Entry
 from analytics.config.entries import Loop, Policy
+from analytics.config.limits import CollectorLimits
 from analytics.config.money import Alias, Contract, CustomPrice, Reported
 from analytics.config.ownership import OwnerRule, SharedCost
 from analytics.config.retention import Retention
 from analytics.config.source import Kind, Source, read
 from analytics.errors import ConfigError, Problem
 
-NO_CREDENTIALS = "this version supports no credentials: remove the file; the collector listens on loopback only"
+ACCESS = "access.yaml"
 
 
 class Policies(Entry):
@@ -57,7 +59,9 @@ KINDS = {
     "channels.yaml": Kind("channel", Channels),
     "owners.yaml": Kind("rule", Owners),
     "outcomes.yaml": Kind("outcome"),
+    ACCESS: Kind("credential", Access, named_by=("id",)),
     "retention.yaml": Kind("retention", Retentions, named_by=("tenant",)),
+    "limits.yaml": Kind("limit", CollectorLimits),
 }
 """Every file a directory may hold; `.yml` counts as `.yaml`. Hidden files and README.md are nobody's business."""
 
@@ -101,4 +105,4 @@ def _holds_one(path: Path, files: list[str]) -> bool:
 
 
 def _objection(file: str) -> str:
-    return NO_CREDENTIALS if PurePosixPath(file).stem == "access" else f"unknown file: a config directory holds {', '.join(KINDS)}"
+    return f"unknown file: a config directory holds {', '.join(KINDS)}"

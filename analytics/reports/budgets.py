@@ -33,7 +33,11 @@ def budgets(sources: Sources, question: Question) -> pl.DataFrame:
     rows = []
     for policy in sources.config.policies:
         totals = rules.totals(policy, charges)  # where corrections left nothing, nothing counted
-        places = [(Place(tenant, policy.name, scope, window), Spent(*spent)) for tenant, scope, window, *spent, _ in totals if any(spent)]
+        places = [
+            (Place(tenant, policy.name, scope, window), Spent(*spent))
+            for _, tenant, scope, window, *spent, _ in totals.iter_rows()
+            if any(spent)
+        ]
         rows += [
             _row(policy, place, spent, standing.get((place.policy, place.scope, place.window)))
             for place, spent in places or [_nothing(policy, question.tenant, sources)]

@@ -143,13 +143,29 @@ def test_only_the_charges_of_its_place_count():
 
 def test_what_names_nobody_is_a_scope_of_its_own():
     sums = budgets.totals(policy(per="team"), frame(charge(1), charge(2, team="mint")))
-    assert {scope: Spent(*spent).usd for _, scope, _, *spent, _ in sums} == {"unattributed": 1, "mint": 1}
+    assert {scope: Spent(*spent).usd for _, _, scope, _, *spent, _ in sums.iter_rows()} == {"unattributed": 1, "mint": 1}
     assert budgets.counted(policy(when={"team": ["unattributed"]}), frame(charge(1), charge(2, team="mint"))).height == 1
+
+
+@given(
+    moments=st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=5),
+    zone=st.sampled_from(("UTC", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Africa/Monrovia", "Pacific/Apia")),
+    window=st.sampled_from(("day", "week", "month")),
+)
+def test_totals_count_in_the_windows_that_decisions_count_in(moments, zone, window):
+    rule = policy(window=window, timezone=zone)
+    charges = frame(*(charge(number) for number in range(len(moments)))).with_columns(happened_at=pl.Series(moments, dtype=pl.Datetime))
+    expected = budgets.counted(rule, charges).group_by("window").agg(pl.len())
+    totals = budgets.totals(rule, charges)
+    assert set(totals["window"]) == set(expected["window"])
+    assert totals["happened_at"].min() == min(moments)
+    for row in totals.iter_rows(named=True):
+        assert budgets.window_at(rule, row["happened_at"]) == row["window"]
 
 
 def test_totals_sum_to_the_ledger():
     rows = [charge(1, "5"), charge(2, None), charge(3, "2", run="two", minute=2000), reversed_(charge(1, "5"))]
-    found = sorted(budgets.totals(policy(per="run"), frame(*rows)))
+    found = sorted(budgets.totals(policy(per="run"), frame(*rows)).drop("place").rows())
     assert found == [
         (TENANT, "run", "2026-11-16", 0, 0, 1, at(1)),
         (TENANT, "two", "2026-11-17", 2 * 10**9, 0, 0, at(2000)),
@@ -246,7 +262,7 @@ def test_crossings_depend_on_the_rows_alone_and_not_on_their_order(rows, data):
 @given(histories())
 def test_a_threshold_is_crossed_when_the_total_has_reached_it(rows):
     rule = policy(limit_usd="5", assume_usd_per_call="1.5")
-    ((_, _, _, *sums, _),) = budgets.totals(rule, frame(*rows))
+    ((_, _, _, _, *sums, _),) = budgets.totals(rule, frame(*rows)).rows()
     spent = Spent(*sums)
     used = spent.usd + Decimal("1.5") * spent.missing_calls
     assert [crossing.percent for crossing in decide(rule, *rows)] == [percent for percent in (80, 100) if used * 100 >= 5 * percent]

@@ -1,9 +1,10 @@
 """How fast the collector acknowledges spans, durable and counted, over gRPC from another process on the same machine.
 
-    python tests/benchmarks/ingest.py [--load flat|trees|mix] [--seconds 10] [--clients 32] [--preload SPANS]
-        [--encoding grpc|http-protobuf|http-json]
+    python tests/benchmarks/ingest.py [--load flat|trees|one|mix] [--seconds 10] [--clients 32] [--preload SPANS]
+        [--encoding grpc|http-protobuf|http-json] [--readers 0]
 
-`flat` and `trees` are made up; `mix` is every recording of sample_traces again and again with fresh ids, all three signals.
+`flat`, `trees` and `one` (a call in a request of its own) are made up; `mix` is every recording of sample_traces again and again with
+fresh ids, all three signals.
 Prints one JSON line per load: spans/s acknowledged (of the mix: records), acknowledgement p50 and p99, CPU and peak memory of
 the collector with its reader, bytes per span on disk, and what bare decoding of the same bytes reaches in the same run. With
 --preload the ledger already
@@ -12,6 +13,7 @@ holds so many spans.
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -20,9 +22,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +45,8 @@ EXPORT = {
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
     "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
 }
+REPORTS = (("spend", "team"), ("usage", "model"), ("spend", "loop,day"), ("runs", ""))
+"""Name and dimensions of what readers ask for."""
 MIX_RECORDS = 60_000
 POLICY = """policies:
   - {name: bench-day, per: loop, limit_usd: "100000000", window: day}
@@ -51,29 +56,32 @@ POLICY = """policies:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=("flat", "trees", "mix"), action="append")
+    parser.add_argument("--load", choices=("flat", "trees", "one", "mix"), action="append")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--preload", type=int, default=0, metavar="SPANS")
+    parser.add_argument("--readers", type=int, default=0, help="clients that ask for one report after the other meanwhile")
     parser.add_argument("--encoding", choices=("grpc", "http-protobuf", "http-json"), default="grpc")
     args = parser.parse_args()
     for name in args.load or ("flat", "trees", "mix"):
-        print(json.dumps(measure(name, args.seconds, args.clients, args.preload, args.encoding)), flush=True)
+        print(json.dumps(measure(name, args.seconds, args.clients, args.preload, args.encoding, args.readers)), flush=True)
 
 
-def measure(name: str, seconds: float, clients: int, preload: int, encoding: str = "grpc") -> dict:
+def measure(name: str, seconds: float, clients: int, preload: int = 0, encoding: str = "grpc", readers: int = 0) -> dict:
     """One run of one load against a fresh collector; in JSON of its traces alone."""
     now = time.time_ns()
     templates = list(load.mix(MIX_RECORDS, now)) if name == "mix" else [getattr(load, name)(seed, now) for seed in range(16)]
     sent = [template.in_json() for template in templates if template.signal == "traces"] if encoding == "http-json" else templates
     with tempfile.TemporaryDirectory() as folder:
-        collector, address = _start(Path(folder), "grpc" if encoding == "grpc" else "http")
+        collector, at = _start(Path(folder))
+        address = at["grpc" if encoding == "grpc" else "http"]
         try:
             before = asyncio.run(_send(address, sent, clients, spans=preload, encoding=encoding))["spans"] if preload else 0
             family = [psutil.Process(collector.pid), *psutil.Process(collector.pid).children(recursive=True)]
             cpu = _cpu_seconds(family)
             amount = {"spans": MIX_RECORDS} if name == "mix" else {"seconds": seconds}
-            result = asyncio.run(_send(address, sent, clients, encoding=encoding, **amount))
+            with _reading(at["http"], readers) as asked:
+                result = asyncio.run(_send(address, sent, clients, encoding=encoding, **amount))
             used, peak = _cpu_seconds(family) - cpu, sum(_peak_bytes(process.pid) for process in family)
         finally:
             collector.send_signal(signal.SIGINT)
@@ -89,10 +97,36 @@ def measure(name: str, seconds: float, clients: int, preload: int, encoding: str
         "preloaded": before,
         "collector_cpu_seconds_per_second": round(used / result["seconds"], 2),
         "collector_peak_rss_mb": round(peak / 1e6),
+        "reports_per_second": round(len(asked) / result["seconds"], 1),
         "disk_bytes_per_span": round(size / (before + result["spans"])),
         "bare_decode_spans_per_second": round(_bare_decode(templates)),
         "cores": os.cpu_count(),
     }
+
+
+@contextmanager
+def _reading(address: str, readers: int) -> Iterator[list[float]]:
+    """So many clients that ask for the reports of a page one after the other; grows by the seconds of each answer."""
+    answers, ended = [], threading.Event()
+
+    def read() -> None:
+        with httpx.Client(base_url=address, timeout=120) as client:
+            for name, by in itertools.cycle(REPORTS):
+                if ended.is_set():
+                    return
+                begun = time.perf_counter()
+                client.get(f"/api/v1/reports/{name}", params={"by": by}).raise_for_status()
+                answers.append(time.perf_counter() - begun)
+
+    threads = [threading.Thread(target=read) for _ in range(readers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def _cpu_seconds(family: list[psutil.Process]) -> float:
@@ -154,7 +188,7 @@ def _timed(handler, bodies: list[bytes]) -> float:
     return time.perf_counter() - begun
 
 
-def _start(folder: Path, port: str) -> tuple[subprocess.Popen, str]:
+def _start(folder: Path) -> tuple[subprocess.Popen, dict]:
     (folder / "config" / "policies").mkdir(parents=True)
     (folder / "config" / "policies" / "bench.yaml").write_text(POLICY)
     command = [
@@ -172,7 +206,7 @@ def _start(folder: Path, port: str) -> tuple[subprocess.Popen, str]:
     collector = subprocess.Popen([Path(sys.executable).parent / command[0], *command[1:]], stdout=subprocess.PIPE, text=True)
     while "Ctrl-C" not in collector.stdout.readline():
         pass
-    return collector, json.loads((folder / "data" / "collector.json").read_text())[port]
+    return collector, json.loads((folder / "data" / "collector.json").read_text())
 
 
 if __name__ == "__main__":

@@ -70,6 +70,13 @@ def flat(seed: int, now: int) -> Template:
     return maker.template()
 
 
+def one(seed: int, now: int) -> Template:
+    """One model call."""
+    maker = _Maker(seed, now)
+    maker.call()
+    return maker.template()
+
+
 def trees(seed: int, now: int) -> Template:
     """Agent runs of about 20 spans: a root with the sum of its calls, 60 % calls, 25 % tools, a tenth of the calls seen twice (half nested,
     half in another trace), 1 % repeated spans, 1 % three days old, one from 1970."""

@@ -3,7 +3,7 @@
     python tests/benchmarks/year.py [--records 20000000] [--data DIR] [--minutes M]
 
 1 % of the records come again, seconds to months later; 1 % come for the first time days late. Fewer records are the year's beginning, not a
-thinner year. Two threads decode and commit, in batches of 8 MB, as intake does. Speed is told by the clock and by CPU time, for a machine
+thinner year. One thread decodes and one commits, as intake does. Speed is told by the clock and by CPU time, for a machine
 that does other things too. Exit code 1 when the ledger shows anything but what was sent, or when the last tenth is out of bounds.
 """
 
@@ -26,10 +26,11 @@ from analytics import config
 from analytics.reports import REPORTS, Question
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
+from ingest.intake import BATCH_BYTES
 from ingest.pipeline import Answer, Request
+from ingest.reader import reading
 from ingest.service import Service, opened
 
-BATCH_BYTES = 8_000_000
 SLOWEST, LARGEST = 0.8, 1.1  # of the last tenth to the first
 POLICIES = """policies:
   - {name: loop-day, per: loop, limit_usd: "100000000", window: day}
@@ -56,7 +57,8 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         data, fleet = args.data or Path(scratch) / "data", Fleet()
-        with opened(data, _config(Path(scratch) / "config"), Replay(), delivers=False) as service:
+        settings = _config(Path(scratch) / "config")
+        with reading() as read, opened(data, settings, Replay(), delivers=False, read=read) as service:
             tenths = list(_told(_fed(service, fleet, args.records, time.monotonic() + 60 * args.minutes), args.records, data))
             service.pipeline.settle(everything=True)
             found = _found(service)
@@ -137,7 +139,7 @@ def _told(progress: Iterator[int], records: int, data: Path) -> Iterator[dict]:
 def _found(service: Service) -> dict:
     total = REPORTS["usage"](service.sources(), Question(DEFAULT_TENANT)).row(0, named=True)
     names = ("calls", "input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens", "cost_usd")
-    counts = {name: getattr(service.pipeline.counts, name) for name in ("repeated", "revised")}
+    counts = {name: service.pipeline.tally.total(name) for name in ("repeated", "revised")}
     return {**counts, **{name: total[name] for name in names}}
 
 

@@ -1,5 +1,6 @@
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -7,20 +8,24 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from ingest.access import AccessError, Doors, control_token, require_loopback
+from analytics.config import Config
+from ingest.access import AccessError, Credentials, control_token, require_loopback
+from ingest.doors import Doors
+from ingest.tally import Tally
 
 TOKEN = {"authorization": "Bearer sesame"}
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
-def client() -> Iterator[TestClient]:
+def client(tmp_path: Path) -> Iterator[TestClient]:
     """A client of an application that answers `inside` to whatever the doors let through."""
 
     async def inside(request) -> PlainTextResponse:
         return PlainTextResponse("inside")
 
-    app = Doors(Starlette(routes=[Route("/{path:path}", inside, methods=["GET", "POST"])]), "sesame")
+    (tmp_path / "token").write_text("sesame")
+    app = Doors(Starlette(routes=[Route("/{path:path}", inside, methods=["GET", "POST"])]), Credentials(tmp_path, Config()), Tally())
     with TestClient(app, base_url="http://localhost:4318") as client:
         yield client
 

@@ -79,7 +79,7 @@ def test_bodies_that_end_every_reader_are_refused_one_by_one(tmp_path):
         with opened(tmp_path, Config(), Replay(), read=_unless_bad(doomed, requests[0].body)) as service:
             answers = service.pipeline.commit(service.pipeline.decode(requests))
     assert isinstance(answers[requests[0]], Permanent)
-    assert answers[requests[1]] == Answer()
+    assert isinstance(answers[requests[1]], Answer)
 
 
 def _unless_bad(doomed: Reader, bad: bytes):

@@ -50,6 +50,7 @@ def test_every_problem_of_every_file_is_told_at_once(problems):
                     limit_usd: "1"
                 """,
             "policies/b.yml": 'policies: [{name: cap, window: day, limit_usd: "1"}]',
+            "limits.yaml": "body_bytes: 64\nqueue_byte: 5\nheader_seconds: '10'\n",
             "loops/a.yaml": "name: triage\nteam: platform\nsubagents: [{name: reviewer}]\n",
             "channels.yaml": "channels: [{name: ops, type: pager}]",
             "prices/a.yaml": "prices: [{model: m, input_mtok: 1.5}]",
@@ -59,10 +60,13 @@ def test_every_problem_of_every_file_is_told_at_once(problems):
         },
     ) == [
         "channels.yaml:1:24: channel 'ops': type must be 'webhook'",
+        "limits.yaml:1:1: body_bytes must be greater than or equal to 1024",
+        "limits.yaml:2:1: unknown key 'queue_byte'; did you mean 'queue_bytes'?",
+        "limits.yaml:3:1: header_seconds must be a whole number, without quotes",
         "loops/a.yaml:1:1: loop 'triage': owner is missing (Who answers for it)",
         "loops/a.yaml:3:13: loop 'triage': role is missing (maker, checker, orchestrator or other)",
         "notes.txt:1:1: unknown file: a config directory holds policies/*.yaml, loops/*.yaml, prices/*.yaml, channels.yaml,"
-        " owners.yaml, outcomes.yaml, retention.yaml",
+        " owners.yaml, outcomes.yaml, access.yaml, retention.yaml, limits.yaml",
         "owners.yaml:1:9: not valid YAML: expected the node content, but found '<stream end>';"
         " check indentation and quotes, here and one line above",
         "policies/a.yaml:3:5: policy 'cap': limit_usd must be greater than 0",

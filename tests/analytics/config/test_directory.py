@@ -2,7 +2,7 @@
 
 import pytest
 
-from analytics.config import Config, load
+from analytics.config import Access, Config, load
 from analytics.errors import ConfigError
 
 LOOP = "name: triage\nteam: platform\nowner: dana\n"
@@ -33,10 +33,10 @@ def test_a_file_that_nobody_would_read_is_a_problem(problems, file):
 
 
 @pytest.mark.parametrize("file", ["access.yaml", "access.yml"])
-def test_credentials_are_refused_rather_than_ignored(problems, file):
-    assert problems({file: "tokens: []"}) == [
-        f"{file}:1:1: this version supports no credentials: remove the file; the collector listens on loopback only"
-    ]
+@pytest.mark.parametrize("text", ["", "# nobody yet", "credentials:"])
+def test_an_access_file_that_names_nobody_lets_nobody_in(write, tmp_path, file, text):
+    write({file: text})
+    assert load(tmp_path).access == Access()
 
 
 def test_a_directory_that_is_not_there_is_a_problem(tmp_path):

@@ -1,0 +1,86 @@
+"""What waits for its commit, bounded in bytes and fair between tenants.
+
+A tenant may hold as much as is still free times a factor. Alone it comes to its share of the queue; where several flood it, each comes to
+the same, and room is left for the next one. Whoever takes draws one request of each tenant in turn.
+"""
+
+import threading
+from collections import Counter, OrderedDict, deque
+from typing import Any
+
+from analytics.config import CollectorLimits
+from analytics.errors import QueueFull, RateLimited
+from ingest.tally import Tally
+
+
+class FairQueue:
+    """Requests by tenant. The bytes of one are held from `put` to `release`, for they are in memory until it is answered."""
+
+    def __init__(self, limits: CollectorLimits, tally: Tally):
+        self._most, self._tally = limits.queue_bytes, tally
+        self._factor = limits.tenant_queue_percent / (100 - limits.tenant_queue_percent)
+        self._held: Counter[str] = Counter()
+        self._bytes = self._requests = 0
+        self._waiting: OrderedDict[str, deque] = OrderedDict()
+        self._ended = False
+        self._changed = threading.Condition()
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """Requests and bytes that are not answered yet."""
+        return self._requests, self._bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether even a tenant that holds nothing would be refused."""
+        return self._bytes >= self._most
+
+    def put(self, tenant: str, size: int, item: Any) -> None:
+        """Adds a request of so many bytes. Raises QueueFull, or RateLimited when it is this tenant alone that has to wait."""
+        with self._changed:
+            self._refuse(tenant, size)
+            self._held[tenant] += size
+            self._bytes, self._requests = self._bytes + size, self._requests + 1
+            self._waiting.setdefault(tenant, deque()).append(item)
+            self._changed.notify()
+
+    def take(self, timeout: float | None = None) -> Any:
+        """The next request; None when there is none within so many seconds, or ever again."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting or self._ended, timeout) or not self._waiting:
+                return None
+            tenant, items = self._waiting.popitem(last=False)
+            item = items.popleft()
+            if items:
+                self._waiting[tenant] = items
+            return item
+
+    def release(self, tenant: str, size: int) -> None:
+        """A request has been answered."""
+        with self._changed:
+            self._held[tenant] -= size
+            if not self._held[tenant]:
+                del self._held[tenant]
+            self._bytes, self._requests = self._bytes - size, self._requests - 1
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing waits and nothing more will come."""
+        return self._ended and not self._waiting
+
+    def _refuse(self, tenant: str, size: int) -> None:
+        """Whatever is larger than the queue itself is taken when nothing else is there."""
+        if not self._bytes:
+            return
+        if self._bytes + size > self._most:
+            self._tally.limited("queue_bytes")
+            raise QueueFull("the intake queue is full")
+        if self._held[tenant] + size > self._factor * (self._most - self._bytes) and self._held[tenant]:
+            self._tally.limited("tenant_queue_percent")
+            raise RateLimited("too much of this tenant waits to be stored: send slower")
