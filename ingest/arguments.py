@@ -23,6 +23,7 @@ def with_ports(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Where a collector listens."""
     sub.add_argument("--grpc", type=address, default="127.0.0.1:4317", metavar="HOST:PORT")
     sub.add_argument("--http", type=address, default="127.0.0.1:4318", metavar="HOST:PORT")
+    sub.add_argument("--log-format", choices=("json", "text"), help="of stderr; default: text on a terminal, else JSON")
     return sub
 
 

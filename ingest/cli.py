@@ -35,8 +35,10 @@ def up(args: argparse.Namespace) -> int:
 
     Example: loopledger up --demo
     """
+    from ingest import logs
     from ingest import up as both
 
+    logs.start(args.log_format)
     at = (args.grpc, args.http, tls_of(args))
     return both.run(data_of(args, given_only=args.demo), args.config, at, args.port, demo=args.demo)
 
@@ -46,8 +48,10 @@ def collector(args: argparse.Namespace) -> int:
 
     Example: loopledger collector --data ./loopledger-data --config ./config --grpc 127.0.0.1:4317 --http 127.0.0.1:4318
     """
+    from ingest import logs
     from ingest import up as both
 
+    logs.start(args.log_format)
     return both.collect(data_of(args), args.config, (args.grpc, args.http, tls_of(args)), args.clock)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ from ingest.report_api import ReportApi
 from ingest.service import Service, opened
 from ingest.tls import Tls
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -53,10 +56,11 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
     with reading() as read, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
         intake, delivery = Intake(service.pipeline, config.limits), Delivery(service.control, config.channels)
-        gate = Gate(config.limits.receiving_bytes, service.pipeline.tally)
+        # Of each port its own gate: what is late over one must not keep others out of the other.
+        gates = [Gate(config.limits.receiving_bytes, service.pipeline.tally) for _ in range(2)]
         credentials, key = Credentials(data, config), control_token(data).encode()
         ready = asyncio.Event()
-        health = Health(service, intake, gate, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
+        health = Health(service, intake, gates, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
         app = _app(service, intake, stopping, credentials, key, health)
         async with contextlib.AsyncExitStack() as stack:
             service.signals.listen(delivery.wake)
@@ -66,7 +70,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             stack.callback(_settle_history, service)
             stack.push_async_callback(intake.stop)
             http_port = await stack.enter_async_context(http_server.serving(app, http_at, config.limits, service.pipeline.tally, tls))
-            of_grpc = (credentials, key, config.limits, gate, service.pipeline.tally, tls)
+            of_grpc = (credentials, key, config.limits, gates[1], service.pipeline.tally, tls)
             grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, *of_grpc))
             stack.callback(stopping.set)
             hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
@@ -80,7 +84,10 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             ready.set()
             stack.enter_context(_announced(data, addresses))
             gc.freeze()  # what is there now stays: looking through it again and again halves the speed of OTLP/JSON
+            _LOG.info("serving", extra={"fields": asdict(addresses)})
             yield addresses
+            _LOG.info("stopping")
+    _LOG.info("stopped")
 
 
 def _settle_history(service: Service) -> None:
@@ -92,7 +99,7 @@ def _settle_history(service: Service) -> None:
 def _app(service: Service, intake: Intake, stopping: asyncio.Event, credentials: Credentials, key: bytes, health: Health) -> Starlette:
     control = ControlApi(service.ledger, service.control, service.signals, service.clock, stopping)
     routes = [
-        *otlp_http.routes(intake.accept, key, service.config.limits, health.gate, service.pipeline.tally),
+        *otlp_http.routes(intake.accept, key, service.config.limits, health.gates[0], service.pipeline.tally),
         *control.routes(),
         *KeepingApi(service).routes(),
         *ReportApi(service.sources).routes(),

@@ -1,7 +1,8 @@
 """What waits for its commit, bounded in bytes and fair between tenants.
 
 A tenant may hold as much as is still free times a factor. Alone it comes to its share of the queue; where several flood it, each comes to
-the same, and room is left for the next one. Whoever takes draws one request of each tenant in turn.
+the same, and room is left for the next one. Whoever takes draws one request of each tenant in turn. Large requests wait in a lane of their
+own, so that small ones need not wait for them to be read.
 """
 
 import threading
@@ -12,6 +13,10 @@ from analytics.config import CollectorLimits
 from analytics.errors import QueueFull, RateLimited
 from ingest.tally import Tally
 
+LANES = ("small", "large")
+LARGE = 1_000_000
+"""Bytes from which a request is large."""
+
 
 class FairQueue:
     """Requests by tenant. The bytes of one are held from `put` to `release`, for they are in memory until it is answered."""
@@ -21,7 +26,7 @@ class FairQueue:
         self._factor = limits.tenant_queue_percent / (100 - limits.tenant_queue_percent)
         self._held: Counter[str] = Counter()
         self._bytes = self._requests = 0
-        self._waiting: OrderedDict[str, deque] = OrderedDict()
+        self._waiting: dict[str, OrderedDict[str, deque]] = {lane: OrderedDict() for lane in LANES}
         self._ended = False
         self._changed = threading.Condition()
 
@@ -41,18 +46,19 @@ class FairQueue:
             self._refuse(tenant, size)
             self._held[tenant] += size
             self._bytes, self._requests = self._bytes + size, self._requests + 1
-            self._waiting.setdefault(tenant, deque()).append(item)
-            self._changed.notify()
+            self._waiting["small" if size < LARGE else "large"].setdefault(tenant, deque()).append(item)
+            self._changed.notify_all()
 
-    def take(self, timeout: float | None = None) -> Any:
+    def take(self, timeout: float | None = None, lane: str = "small") -> Any:
         """The next request; None when there is none within so many seconds, or ever again."""
+        waiting = self._waiting[lane]
         with self._changed:
-            if not self._changed.wait_for(lambda: self._waiting or self._ended, timeout) or not self._waiting:
+            if not self._changed.wait_for(lambda: waiting or self._ended, timeout) or not waiting:
                 return None
-            tenant, items = self._waiting.popitem(last=False)
+            tenant, items = waiting.popitem(last=False)
             item = items.popleft()
             if items:
-                self._waiting[tenant] = items
+                waiting[tenant] = items
             return item
 
     def release(self, tenant: str, size: int) -> None:
@@ -69,10 +75,9 @@ class FairQueue:
             self._ended = True
             self._changed.notify_all()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing waits and nothing more will come."""
-        return self._ended and not self._waiting
+    def is_over(self, lane: str) -> bool:
+        """Whether nothing waits there and nothing more will come."""
+        return self._ended and not self._waiting[lane]
 
     def _refuse(self, tenant: str, size: int) -> None:
         """Whatever is larger than the queue itself is taken when nothing else is there."""
@@ -81,6 +86,7 @@ class FairQueue:
         if self._bytes + size > self._most:
             self._tally.limited("queue_bytes")
             raise QueueFull("the intake queue is full")
-        if self._held[tenant] + size > self._factor * (self._most - self._bytes) and self._held[tenant]:
+        factor = self._factor / 2 if size >= LARGE else self._factor  # a tenant's own small requests find room beside its large ones
+        if self._held[tenant] + size > factor * (self._most - self._bytes) and self._held[tenant]:
             self._tally.limited("tenant_queue_percent")
             raise RateLimited("too much of this tenant waits to be stored: send slower")

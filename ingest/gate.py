@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from analytics.errors import QueueFull
 from ingest.tally import Tally
 
+_SMALL = 65_536
+"""Bytes that every request may hold, so that small ones pass while large ones wait."""
+
 
 class Gate:
     """Bytes that requests hold while they are received, decompressed or translated. Any thread may ask."""
@@ -24,7 +27,7 @@ class Gate:
         try:
             yield passage
         finally:
-            self._change(-passage.held)
+            self._change(-passage.counted)
 
     def _change(self, size: int) -> None:
         """Raises QueueFull when it would be too much; whatever comes first is let in."""
@@ -40,9 +43,11 @@ class Passage:
 
     def __init__(self, gate: Gate):
         self._gate = gate
-        self.held = 0
+        self._held = self.counted = 0
 
     def take(self, size: int) -> None:
         """Holds so many bytes more. Raises QueueFull."""
-        self._gate._change(size)
-        self.held += size
+        if (more := max(0, self._held + size - _SMALL) - self.counted) > 0:
+            self._gate._change(more)
+            self.counted += more
+        self._held += size

@@ -30,7 +30,8 @@ class Health:
 
     service: Service
     intake: Intake
-    gate: Gate
+    gates: Sequence[Gate]
+    """Of HTTP and gRPC."""
     threads: Sequence[threading.Thread]
     """All that have to be running."""
     serving: Callable[[], bool]
@@ -99,7 +100,7 @@ class Health:
         gauges = {
             "queue_requests": requests,
             "queue_bytes": size,
-            "receiving_bytes": self.gate.held,
+            "receiving_bytes": sum(gate.held for gate in self.gates),
             "commit_number": self.service.ledger.commit_no,
             "newest_data_age_seconds": newest and max(0.0, round((self.service.clock.now() - newest).total_seconds(), 3)),
             "guard_behind_commits": self.behind(),

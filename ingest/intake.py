@@ -1,6 +1,6 @@
 """The bounded queue between the servers and the ledger: many requests become one commit, and each is answered after it.
 
-Two threads share the work, so that the next batch is decoded while the last one is written.
+Three threads share the work: the next batch is decoded while the last one is written, and large requests are decoded beside small ones.
 """
 
 import asyncio
@@ -9,11 +9,12 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
 from analytics.errors import LoopledgerError, Retryable
-from ingest.fairness import FairQueue
+from ingest.fairness import LANES, FairQueue
 from ingest.pipeline import Answer, Pipeline, Request
 
 _LOG = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ class Intake:
         self._decoded: queue.Queue = queue.Queue(maxsize=1)
         self.since: dict[str, float] = {}
         """What each thread is at, and since when by the monotonic clock; nothing while it waits."""
-        self.threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in (self._decode, self._commit)]
+        works = {f"decoder of {lane} requests": partial(self._decode, lane) for lane in LANES} | {"committer": self._commit}
+        self.threads = [threading.Thread(target=work, name=name, daemon=True) for name, work in works.items()]
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -55,16 +57,24 @@ class Intake:
         for thread in self.threads:
             await asyncio.to_thread(thread.join)
 
-    def _decode(self) -> None:
-        while batch := self._batch():
+    def _decode(self, lane: str) -> None:
+        while batch := self._batch(lane):
             requests = [request for request, _ in batch]
-            with self._at("decoder"):
+            with self._at(f"decoder of {lane} requests"):
                 decoded = _attempt(self._pipeline.decode, requests, requests)
-            self._decoded.put((batch, decoded))
-        self._decoded.put(_END)
+            self._hand_over((batch, decoded))
+        self._hand_over(_END)
+
+    def _hand_over(self, taken) -> None:
+        """Waits until the committer takes it; where that has ended, nobody will."""
+        while self.threads[-1].is_alive():
+            with suppress(queue.Full):
+                self._decoded.put(taken, timeout=1)
+                return
 
     def _commit(self) -> None:
-        while True:
+        ended = 0
+        while ended < len(LANES):
             try:
                 taken = self._decoded.get(timeout=_IDLE)
             except queue.Empty:
@@ -72,7 +82,8 @@ class Intake:
                     self._pipeline.rest()
                 continue
             if taken is _END:
-                return
+                ended += 1
+                continue
             batch, decoded = taken
             with self._at("committer"):
                 answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [one for one, _ in batch])
@@ -87,15 +98,15 @@ class Intake:
         finally:
             del self.since[work]
 
-    def _batch(self) -> list[tuple[Request, asyncio.Future]]:
+    def _batch(self, lane: str) -> list[tuple[Request, asyncio.Future]]:
         """What comes within the linger, or until the committer is free, up to so many bytes; nothing when the end has come."""
-        first = self.waiting.take()
+        first = self.waiting.take(lane=lane)
         if first is None:
             return []
         batch, size = [first], len(first[0].body)
         until = time.monotonic() + (_LINGER_BUSY if "committer" in self.since else _LINGER)
-        while size < BATCH_BYTES and not self.waiting.is_over and (time.monotonic() < until or not self._decoded.empty()):
-            if item := self.waiting.take(timeout=_LINGER):
+        while size < BATCH_BYTES and not self.waiting.is_over(lane) and (time.monotonic() < until or not self._decoded.empty()):
+            if item := self.waiting.take(_LINGER, lane):
                 batch.append(item)
                 size += len(item[0].body)
         return batch

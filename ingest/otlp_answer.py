@@ -45,6 +45,8 @@ def response(signal: Signal, answer: Answer) -> Message:
         told.append(f"{answer.foreign} name a team or loop that this credential may not: they count for its own team, or for nobody's")
     if answer.unpriced:
         told.append(f"no price is known for {', '.join(answer.unpriced[:_MOST_MODELS])}: these calls are counted without cost")
+    if answer.cut:
+        told.append(f"{answer.cut} attributes were counted from, and are too many or too long to be kept whole")
     return kind(partial_success={field: answer.rejected, "error_message": "; ".join(told)[:_MOST_TEXT]}) if told else kind()
 
 

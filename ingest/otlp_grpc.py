@@ -24,7 +24,7 @@ _METHODS: dict[str, Signal] = {
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
 }
 _NAMED = ("x509_common_name", "x509_subject_alternative_name")
-_SOON = 1.0
+_SOON = 0.5
 """Seconds for a body to come before it has to hold its place at the gate: most are there in a few milliseconds."""
 
 

@@ -60,6 +60,8 @@ class Answer:
     """Models it names that have no price: their calls are counted, without cost."""
     foreign: int = 0
     """Records that name a team or loop which its credential may not."""
+    cut: int = 0
+    """Attributes that were read and are too much to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +189,10 @@ class Pipeline:
             _LOG.exception("the guard could not act on commit %d", posted.commit_no)
 
     def _answers(self, part: Decoded, unpriced: Mapping[int, tuple[str, ...]]) -> dict[Request, Answer]:
-        signals, rejected = self._signals(part), part.arrivals.rejected.tolist()
+        signals, rejected, cut = self._signals(part), part.arrivals.rejected.tolist(), part.arrivals.cut.bodies.tolist()
         foreign = claims.refused(part.arrivals.records, len(part.requests)).tolist()
         return {
-            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ()), foreign[body])
+            request: Answer(rejected[body], signals.get(body, ()), unpriced.get(body, ()), foreign[body], cut[body])
             for body, request in enumerate(part.requests)
         }
 
@@ -223,6 +225,7 @@ class Pipeline:
             for name, count in (("received", came.height + rejected), ("stored", came.height), ("late", late), ("foreign", foreign)):
                 more[key(name, signal=signal)] += count
             more[key("rejected", signal=signal, reason="ids")] += rejected
+            more.update({key("limited", limit=limit): count for limit, count in part.arrivals.cut.by_limit.items()})
             self.state.see(came["ended_at"].max())
         for name, again in (("repeated", posted.repeats), ("revised", posted.revisions)):
             for record, count in again.items():

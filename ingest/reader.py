@@ -11,6 +11,7 @@ import signal as process_signals
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from ingest import records
 from ingest.clock import Clock, Still
+from ingest.fairness import LARGE
 from ingest.records import Arrivals
 from ingest.redact import Redaction
 from ingest.wire import Signal
@@ -86,12 +88,22 @@ class Reader:
 
 @contextlib.contextmanager
 def reading() -> Iterator[Read]:
-    """A reader where there is a core for it; else, and for what is small, everything is read here."""
+    """A reader where there is a core for it; else, for what is small, and while a large body keeps the reader busy, all is read here."""
     if len(os.sched_getaffinity(0)) < 2:
         yield records.read
         return
     with contextlib.closing(Reader()) as reader:
-        yield lambda bodies, *given: (reader if sum(map(len, bodies)) > _AT_ONCE else records.read)(bodies, *given)
+        free = threading.Lock()
+
+        def read(bodies: Sequence[bytes], *given) -> Arrivals:
+            if sum(map(len, bodies)) <= _AT_ONCE or not free.acquire(blocking=max(map(len, bodies)) >= LARGE):
+                return records.read(bodies, *given)
+            try:
+                return reader(bodies, *given)
+            finally:
+                free.release()
+
+        yield read
 
 
 def serve(connection: Connection) -> None:
@@ -107,15 +119,15 @@ def _answer(question: bytes) -> bytes:
     except Exception as error:
         return pickle.dumps(error)
     columns = arrivals.records.to_arrow(compat_level=pl.CompatLevel.newest())
-    return pickle.dumps((_sent(columns), _sent(arrivals.evidence), arrivals.rejected), pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps((_sent(columns), _sent(arrivals.evidence), arrivals.rejected, arrivals.cut), pickle.HIGHEST_PROTOCOL)
 
 
 def _taken(answer: bytes) -> Arrivals:
     told = pickle.loads(answer)
     if isinstance(told, Exception):
         raise told
-    columns, evidence, rejected = told
-    return Arrivals(pl.DataFrame(_received(columns)), _received(evidence), np.asarray(rejected))
+    columns, evidence, rejected, cut = told
+    return Arrivals(pl.DataFrame(_received(columns)), _received(evidence), np.asarray(rejected), cut)
 
 
 def _sent(table: pa.Table) -> bytes:

@@ -15,6 +15,7 @@ from ingest import wire
 from ingest.clock import Clock
 from ingest.dialects import translate
 from ingest.evidence import evidence_of
+from ingest.keep import Cut
 from ingest.redact import Redaction
 from ingest.wire import Attributes, Frames, Signal
 
@@ -30,12 +31,14 @@ class Arrivals:
 
     `records` has the columns of analytics.model.RECORD but tenant and ordinal, and `body`, the place of its body among those given.
     `evidence` has the columns of analytics.evidence.EVIDENCE; its owners are rows of `records` or, for resources, its `resource` column.
-    `rejected` counts, for each body, the records that cannot be told from others (no valid ids) and are left out.
+    `rejected` counts, for each body, the records that cannot be told from others (no valid ids) and are left out; `cut` the attributes that
+    were read and are too much to be kept.
     """
 
     records: pl.DataFrame
     evidence: pa.Table
     rejected: np.ndarray
+    cut: Cut
 
 
 def read(bodies: Sequence[bytes], signal: Signal, clock: Clock, redaction: Redaction) -> Arrivals:
@@ -43,12 +46,12 @@ def read(bodies: Sequence[bytes], signal: Signal, clock: Clock, redaction: Redac
     frames = wire.decode(bodies, signal)
     valid = _valid(frames)
     _require_own(bodies, frames, valid)
-    evidence, told_secrets = evidence_of(frames, valid, redaction)
+    evidence, told_secrets, cut = evidence_of(frames, valid, redaction)
     records = redaction.names(_canonical(frames, clock), told_secrets)
     if valid.all():
-        return Arrivals(records, evidence, np.zeros(frames.bodies, np.int64))
+        return Arrivals(records, evidence, np.zeros(frames.bodies, np.int64), cut)
     body = frames.records["body"].to_numpy()
-    return Arrivals(records.filter(valid), evidence, np.bincount(body[~valid], minlength=frames.bodies))
+    return Arrivals(records.filter(valid), evidence, np.bincount(body[~valid], minlength=frames.bodies), cut)
 
 
 def _require_own(bodies: Sequence[bytes], frames: Frames, valid: np.ndarray) -> None:

@@ -17,6 +17,7 @@ from analytics.evidence import note
 from analytics.keyed import Keyed
 from analytics.model import RECORD
 from ingest.content import INNER_CONTENT, INNER_CREDENTIAL, PROSE, SECRET, Holds, holds
+from ingest.keep import KEEP, Keep
 
 _LONGEST = 512  # characters; a longer text under an unknown key is content
 _LONGEST_NAME = 256  # characters of a key, or of any name kept in a column
@@ -41,6 +42,7 @@ class Redaction:
     keyed: Keyed
     keeps_content: bool = False
     """The tenant asked for prompts and answers to be kept; credentials never are."""
+    keep: Keep = KEEP
 
     def attributes(self, rows: pa.StructArray) -> tuple[pa.StructArray, bool]:
         """Attribute rows as `wire.Attributes` holds them, content and credentials replaced by notes; and whether anything looked like a

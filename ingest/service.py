@@ -22,6 +22,7 @@ from analytics.signals import Signals
 from ingest import records
 from ingest.claims import Claims
 from ingest.clock import Clock, Replay
+from ingest.keep import Keep
 from ingest.pipeline import Pipeline
 from ingest.reader import Read
 from ingest.redact import Redaction
@@ -72,7 +73,7 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True, r
 def _redactions(data: Path, config: Config) -> Callable[[str], Redaction]:
     """What may be stored of each tenant."""
     keyed = Keyed.of(data)
-    return cache(lambda tenant: Redaction(keyed, retention_of(config.retention, tenant).keep_content))
+    return cache(lambda tenant: Redaction(keyed, retention_of(config.retention, tenant).keep_content, Keep.of(config.limits)))
 
 
 def _runs_going_on(ledger: Ledger, owners: Owners, clock: Clock) -> Runs:

@@ -62,11 +62,11 @@ class Collector:
         self.process.wait(timeout=_START_SECONDS)
 
 
-def start(data: Path, config: Path | None = None) -> Collector:
+def start(data: Path, config: Path | None = None, *options: str | Path) -> Collector:
     """A collector that answers. Raises RuntimeError with what it said when it ends before, TimeoutError when it takes too long."""
     said = data.with_name(f"{data.name}.log")
     ports = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
-    command = [*LOOPLEDGER, "collector", "--data", data, *ports, *(("--config", config) if config else ())]
+    command = [*LOOPLEDGER, "collector", "--data", data, *ports, *(("--config", config) if config else ()), *options]
     with said.open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:

@@ -1,5 +1,6 @@
 """What every test of the whole product may use."""
 
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -33,7 +34,9 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     place = tmp_path_factory.mktemp("collector")
     with running(place / "data", configure(place / "config", [POLICY])) as collector:
         yield collector
-    assert "Traceback" not in (place / "data.log").read_text()
+    log = (place / "data.log").read_text()
+    assert '"event": "stopped"' in log
+    assert not re.search('Traceback|"level": "(error|critical)"', log), log
 
 
 @pytest.fixture

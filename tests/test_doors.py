@@ -27,7 +27,9 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     place = tmp_path_factory.mktemp("routes")
     with opened(place, Config(), Wall()) as service:
         intake, gate = Intake(service.pipeline), Gate(1, service.pipeline.tally)
-        app = _app(service, intake, asyncio.Event(), Credentials(place, Config()), b"key", Health(service, intake, gate, [], lambda: True))
+        app = _app(
+            service, intake, asyncio.Event(), Credentials(place, Config()), b"key", Health(service, intake, [gate], [], lambda: True)
+        )
     paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
     return [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]
 

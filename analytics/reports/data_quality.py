@@ -8,6 +8,10 @@ from analytics.reports.question import Question, Sources
 FINDINGS = {
     "blind": ("alarm", "Agents or tools run, but no usage and no model call arrives, so nothing is counted: instrument the model client"),
     "remainder": ("alarm", "A sum or a metric holds more tokens than its calls, so calls were lost: look for sampling and dropped exports"),
+    "claimed": (
+        "warning",
+        "Telemetry named a team or loop that its credential may not, so that did not count: check who sends it, and as whom",
+    ),
     "waiting": ("warning", "This usage is not charged yet, but waits for calls below it: until its run ends, or it is silent for a while"),
     "unknown": ("warning", "These calls were seen without usage, so their cost is unknown: have the client report it, on streams too"),
     "unpriced": ("warning", "These calls have usage but no price, so the total is a floor: add one to prices/*.yaml"),

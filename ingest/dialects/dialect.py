@@ -1,5 +1,6 @@
 """What a dialect is: tables of which attribute means what, and the lookup that reads a whole batch through such tables at once."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -154,14 +155,26 @@ def choose(frames: Frames, coded_keys: Coded, names: pl.Series, services: pl.Ser
     keys, key = coded_keys
     facts = _facts(frames, names, services)
     chosen = np.full(frames.records.num_rows, len(dialects) - 1)
+    doubtful = _claimed_by_any(keys, dialects)
+    some = [keys[number] for number in doubtful]
     for place in reversed(range(len(dialects) - 1)):
         dialect = dialects[place]
-        if (claimed := _begin(keys, dialect.claims)).any():
+        if (ours := _begin(some, dialect.claims)).any():
+            claimed = np.zeros(len(keys), bool)
+            claimed[doubtful[ours]] = True
             chosen[frames.attributes.owner[claimed[key]]] = place
         for fact, (words, code) in facts.items():
             if (ours := _begin(words, getattr(dialect, fact))).any():
                 chosen[ours[code]] = place
     return chosen
+
+
+def _claimed_by_any(keys: list[str], dialects: Sequence[Dialect]) -> np.ndarray:
+    """The places of keys that some dialect claims; all of them unless there are so many that to ask each dialect for each takes long."""
+    if len(keys) <= _MANY:
+        return np.arange(len(keys))
+    claims = "|".join(re.escape(claim) for dialect in dialects for claim in dialect.claims)
+    return np.flatnonzero(pc.match_substring_regex(pa.array(keys, pa.string()), f"^(?:{claims})").to_numpy(zero_copy_only=False))
 
 
 def _facts(frames: Frames, names: pl.Series, services: pl.Series) -> dict[str, Coded]:
@@ -223,13 +236,14 @@ def word_kinds(words: pl.Series, names: pl.Series, chosen: np.ndarray, dialects:
     return pl.Series("kind", _KIND_NAMES.take(pa.array(kind, mask=kind < 0)))
 
 
+_MANY = 2000
 _KIND_NAMES = pa.array(KINDS)
 _KIND_OF = {kind: number for number, kind in enumerate(KINDS)}
 
 
 def _lookup(keys: list[str], names: Sequence[str], dialects: Sequence[Dialect], present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     place = {name: i for i, name in enumerate(names)}
-    column_of, rank_of = np.full((len(dialects), len(keys)), -1), np.zeros((len(dialects), len(keys)), np.int64)
+    column_of, rank_of = np.full((len(dialects), len(keys)), -1, np.int16), np.zeros((len(dialects), len(keys)), np.int16)
     for number in present:
         found = [dialects[number].places.get(key) for key in keys]
         column_of[number] = [-1 if f is None else place[f[0]] for f in found]

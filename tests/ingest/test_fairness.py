@@ -80,11 +80,18 @@ def test_a_request_larger_than_the_queue_is_taken_alone():
     assert queue.is_full
 
 
+def test_small_requests_do_not_wait_behind_large_ones():
+    queue = queue_of(50_000_000)
+    for item, size in (("large", 5_000_000), ("small", 10)):
+        queue.put("a", size, item)
+    assert (queue.take(0), queue.take(0), queue.take(0, "large")) == ("small", None, "large")
+
+
 def test_an_end_is_seen_after_what_waits():
     queue = queue_of(10)
     queue.put("a", 1, "last")
     queue.end()
-    assert (queue.take(), queue.take(), queue.is_over) == ("last", None, True)
+    assert (queue.take(), queue.take(), queue.is_over("small")) == ("last", None, True)
 
 
 class Held(Wall):

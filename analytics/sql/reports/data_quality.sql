@@ -71,3 +71,14 @@ where tenant = $tenant
   and ($since::timestamp is null or ended_at >= $since)
   and ($until::timestamp is null or ended_at < $until)
 group by all
+union all
+select
+    'claimed', d.claim, coalesce(r.service, r.process, 'unattributed'), r.runtime, null,
+    count(distinct r.record_key), null, null, min(r.ended_at), max(r.ended_at)
+from record_details d
+join records r using (tenant, commit_no, ordinal)
+where tenant = $tenant
+  and d.claim <> ''
+  and ($since::timestamp is null or r.ended_at >= $since)
+  and ($until::timestamp is null or r.ended_at < $until)
+group by all

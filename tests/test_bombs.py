@@ -1,0 +1,54 @@
+"""A short form of every bomb: it is answered as it should be, good clients are served meanwhile, and memory stays bounded.
+
+The table of the full form: python tests/bombs.py
+"""
+
+from collections.abc import Iterator
+
+import bombs
+import pytest
+from collectors import Collector
+
+MOST_MIB = 3000
+"""Of the collector and its reader together, with room for a machine that frees memory late."""
+TOLD = {
+    "gzip_bomb": {"413"},
+    "zstd_bomb": {"413"},
+    "grpc_gzip_bomb": {"RESOURCE_EXHAUSTED"},
+    "members_bomb": {"400"},
+    "nesting": {f"{way}: {code}" for way, code in (("protobuf", 400), ("json", 400), ("grpc", "INVALID_ARGUMENT"))},
+    "attributes": {"200"},
+    "long_key": {"200"},
+    "long_value": {"200"},
+    "slow_heads": {"closed"},
+    "slow_bodies": {"503", "closed"},
+    "slow_calls": {"ended"},
+    "idle_http": {"closed"},
+    "idle_grpc": {"closed"},
+    "resets": {"all taken", "GOAWAY"},
+    "cancels": {"cancelled"},
+    "pings": {"GOAWAY"},
+    "headers": {"400", "431", "RESOURCE_EXHAUSTED"},
+    "large_bodies": {"200", "429", "503"},
+    "large_calls": {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"},
+    "valid_load": {"OK"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    with bombs.target(tmp_path_factory.mktemp("bombs")) as collector:
+        yield collector
+
+
+@pytest.mark.parametrize("bomb", bombs.BOMBS, ids=lambda bomb: bomb.__name__)
+def test_a_bomb_is_answered_and_hurts_nobody(target: Collector, bomb):
+    row = bombs.thrown(target, bomb, bombs.SHORT)
+    assert row.answered.keys() <= TOLD[row.bomb]
+    assert row.answered.total() > 0
+    assert (dict(row.failed), len(row.good) > 1) == ({}, True)
+    assert 0 < row.rss_mib < MOST_MIB
+
+
+def test_every_bomb_has_an_answer():
+    assert TOLD.keys() == {bomb.__name__ for bomb in bombs.BOMBS}
