@@ -78,9 +78,18 @@ class Guard:
         self._undeclared.observe(posted)
         self.act(now)
 
+    def keep_up(self, behind: int = 0) -> None:
+        """Moves a cursor that is more than so many commits behind, when all is done, so that a start has less to look at."""
+        if not self._is_busy and self._ledger.commit_no - self._control.cursor() > behind:
+            self._control.apply(self._ledger.commit_no)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._to_look_at or self._to_order or self._undeclared.is_waiting)
+
     def act(self, now: datetime) -> None:
         """Decides what is open, and makes the decisions durable together."""
-        if not self._to_look_at and not self._to_order and not self._undeclared.is_waiting:
+        if not self._is_busy:
             return
         found = {place: self._crossings(place) for place in sorted(self._to_look_at)}
         changed = [row for place, crossings in found.items() for row in self._differences(place, crossings, now)]
