@@ -59,7 +59,7 @@ class Guard:
     def catch_up(self, now: datetime) -> None:
         """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
         self._to_look_at = self._take(self._known(0))
-        for missed in self._known(self._control.cursor()):
+        for missed in self._known(self._control.cursor()) if self._to_look_at or self._standing(now) else ():
             self._arrive(self._runs.calling(missed, now))
         self._undeclared.catch_up()
         self.act(now)
