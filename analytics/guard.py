@@ -64,7 +64,7 @@ class Guard:
     def catch_up(self, now: datetime) -> None:
         """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
         self._to_look_at = self._take(self._known(0))
-        for missed in self._known(self._control.cursor()):
+        for missed in self._known(self._control.cursor()) if self._to_look_at or self._standing(now) else ():
             self._arrive(self._runs.calling(missed, now))
         self._undeclared.catch_up()
         self.act(now)
@@ -83,9 +83,18 @@ class Guard:
         self._undeclared.observe(posted)
         self.act(now)
 
+    def keep_up(self, behind: int = 0) -> None:
+        """Moves a cursor that is more than so many commits behind, when all is done, so that a start has less to look at."""
+        if not self._is_busy and self._ledger.commit_no - self._control.cursor() > behind:
+            self._control.apply(self._ledger.commit_no)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._to_look_at or self._to_order or self._undeclared.is_waiting)
+
     def act(self, now: datetime) -> None:
         """Decides what is open, and makes the decisions durable together."""
-        if not self._to_look_at and not self._to_order and not self._undeclared.is_waiting:
+        if not self._is_busy:
             return
         found = {place: self._crossings(place) for place in sorted(self._to_look_at)}
         changed = [row for place, crossings in found.items() for row in self._differences(place, crossings, now)]

@@ -12,7 +12,9 @@ _CONTENT = re.compile(
     r"instructions?|system_prompt|descriptions?|definitions|json_schema|schema|query|queries|statement|documents?|text|texts|thoughts?|code|command|"
     r"command_line|command_args|stdout|stderr|stack_?trace|reasoning|goal|backstory|tool_?calls?|object|message_content|raw|value|data|diff|patch|"
     r"snippet|answer|question|summary|explanation|transcript|invocation_parameters|final_result|all_messages|tool_response|llm_request|llm_response|"
-    r"input_value|output_value|spaninputs|spanoutputs|status_message)([._\-\[]|$)",
+    r"input_value|output_value|spaninputs|spanoutputs|traceinputs|traceoutputs|status_message|backstories|crew_agents|crew_tasks)([._\-\[]|$)"
+    r"|(^|[._\-])((user_|llm_|model_)?(request|response)s?|errors?|error_msg|msg|system|contexts?|new_context|choices?|events|tasks?|files|values|doc|"
+    r"definition|function_call|tools)$",
     re.IGNORECASE,
 )
 _CREDENTIAL = re.compile(
@@ -22,7 +24,7 @@ _CREDENTIAL = re.compile(
 )
 _FACT = re.compile(
     r"([._](id|ids|name|type|role|mime_type|kind|count|tokens?|finish_reasons?|stop_reason|status|status_code|model|provider|index|version|code_function|duration_ms|effort)$)"
-    r"|^(prompt\.id|event\.name|query_source|gen_ai\.(output|input)\.type)$",
+    r"|^(prompt\.id|event\.name|query_source|gen_ai\.(output|input)\.type|(gen_ai|llm|db|messaging|rpc|faas)\.system|(gen_ai\.)?agent\.tools)$",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"(^|[._])(headers?|request\.metadata|response\.metadata)[._](?P<name>[^.]+)$", re.IGNORECASE)
@@ -49,7 +51,7 @@ _TOKENS = (
 """Keys whose issuers begin them with letters of their own, and JSON web tokens."""
 SECRET = (
     rf"(?:^|[^A-Za-z0-9])(?:{_TOKENS})|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|hooks\.slack\.com/services/|"
-    r"(?i:[?&][^=&\s]*(?:key|token|secret|sig|signature|password|auth|code)=[^&\s]|bearer\s+\S{8}|basic\s+[a-z0-9+/=_-]{16}|--?(?:api-?key|token|[a-z]+-token|passw(?:or)?d|secret|[a-z]+-secret)\s\S|"
+    r"(?i:[?&][^=&\s]*(?:key|token|secret|sig|signature|password|auth|code)=[^&\s]|bearer\s+\S{8}|basic\s+[a-z0-9+/=_-]{16}|--?(?:api-?key|token|[a-z]+-token|passw(?:or)?d|secret|[a-z]+-secret)(?:\s|[\"'],\s?[\"'])\S|"
     r"(?:api[_-]?key|token|secret|passw(?:or)?d|pwd|credentials?|signature|authorization|cookie)[\"']?\s?[=:]\s?[\"']?[^\s\"',]{4})"
 )
 """What opens a door in any text: known keys, private keys, passwords in addresses, headers, options and assignments."""

@@ -27,6 +27,7 @@ from ingest.tally import Key, Tally, key
 from ingest.wire import Signal
 
 _LOG = logging.getLogger(__name__)
+_CURSOR_BEHIND = 1000  # commits that a start after a crash looks at again
 LATE = timedelta(hours=1)
 """A record that ended so long before it came is late."""
 SIGNAL_OF: dict[str, Signal] = {record: signal for signal, record in records.SIGNALS.items()}
@@ -130,6 +131,7 @@ class Pipeline:
             with self.lock:
                 self.settle()
                 self.guard.act(self.clock.now())
+                self.guard.keep_up(_CURSOR_BEHIND)
                 self.state.owed_since = None
                 next(self.expiring)
                 self.books.ledger.checkpoint()

@@ -23,7 +23,12 @@ _LONGEST = 512  # characters; a longer text under an unknown key is content
 _LONGEST_NAME = 256  # characters of a key, or of any name kept in a column
 _SHORTEST_PROSE = 23  # bytes of twelve words
 _SHORT_NAME = 48  # bytes; up to here a name is a name, unless something in its batch looks like a credential
+_LOWERED = ("provider",)
+"""Columns whose texts are no longer in the letters they came in."""
+_NAMELESS = rf"{SECRET}|\n"
 _NUMBER = r"^-?[0-9]{1,19}(\.[0-9]{1,9})?$"
+_PROSE_BLANKS = 11
+_BLANK = np.isin(np.arange(256), list(b" \t\n\f\r"))
 _OPENS = np.isin(np.arange(256), list(b'{["( \n'))
 """First byte of a text that may be JSON or the Python text of a structure."""
 _BYTES = ("array_value", "kvlist_value", "bytes_value")
@@ -70,14 +75,14 @@ class Redaction:
         ]
         if not said.height or not texts:
             return said
-        told_secrets = told_secrets or said["name"].append(said["runtime"]).str.contains(SECRET).any()
+        told_secrets = told_secrets or said["name"].append(said["runtime"]).str.contains(_NAMELESS).any()
         longest = said.select(pl.col(texts).str.len_bytes().max()).row(0)
         doubtful = [name for name, length in zip(texts, longest, strict=True) if told_secrets or length > _SHORT_NAME]
         return said.with_columns(self._name(said[name]) for name in doubtful) if doubtful else said
 
     def _name(self, names: pl.Series) -> pl.Series:
-        distinct = names.drop_nulls().unique()
-        wrong = distinct.filter((distinct.str.len_chars() > _LONGEST_NAME) | distinct.str.contains(PROSE) | distinct.str.contains(SECRET))
+        distinct, secret = names.drop_nulls().unique(), f"(?i){SECRET}" if names.name in _LOWERED else SECRET
+        wrong = distinct.filter((distinct.str.len_chars() > _LONGEST_NAME) | distinct.str.contains(PROSE) | distinct.str.contains(secret))
         return names.replace(wrong, [self._note(name, "characters") for name in wrong]) if len(wrong) else names
 
     def _hidden_texts(self, text: pa.Array, held: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -88,11 +93,12 @@ class Redaction:
         hidden = ((held & Holds.CREDENTIAL > 0) & (length > 0)) | secret
         hidden |= _matching(text, structured & ~hidden, INNER_CREDENTIAL)
         if not self.keeps_content:
-            content, unknown = held & Holds.CONTENT > 0, held & Holds.UNKNOWN > 0
+            content = held & Holds.CONTENT > 0
             hidden |= content & (length > 0) & ~_matching(text, content & (length < 32), _NUMBER)
             hidden |= _matching(text, structured & ~hidden, INNER_CONTENT)
-            hidden |= _matching(text, unknown & (length >= _SHORTEST_PROSE) & ~hidden, PROSE)
-            hidden |= _longer(text, ~hidden & (length > _LONGEST))
+            prose = _matching(text, (length >= _SHORTEST_PROSE) & _worded(text) & ~hidden, PROSE)
+            hidden |= prose | _longer(text, ~hidden & (length > _LONGEST))
+            secret |= prose
         return hidden, bool(secret.any())
 
     def _hide_bytes(self, columns: dict[str, pa.Array], name: str, held: np.ndarray) -> None:
@@ -129,6 +135,19 @@ def _measured(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     content = np.frombuffer(data or b"", np.uint8)
     first = content[np.minimum(ends[:-1], len(content) - 1)] if len(content) else np.zeros(len(text), np.uint8)
     return np.diff(ends), first
+
+
+def _worded(text: pa.Array) -> np.ndarray:
+    """Which texts have blanks enough to be prose, or a line break: told by their bytes, and much sooner than by a pattern."""
+    _, offsets, data = text.buffers()
+    if data is None or not len(text):
+        return np.zeros(len(text), bool)
+    ends = np.frombuffer(offsets, np.int32, len(text) + 1, text.offset * 4)
+    content = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    blank = np.flatnonzero(_BLANK[content])
+    worth = np.where(content[blank] == ord("\n"), _PROSE_BLANKS, 1)
+    row = np.searchsorted(ends, blank + ends[0], side="right") - 1
+    return np.bincount(row, worth, len(text)) >= _PROSE_BLANKS
 
 
 def _matching(values: pa.Array, asked: np.ndarray, pattern: str) -> np.ndarray:

@@ -59,6 +59,7 @@ def replay(service: Service, bodies: Sequence[Recording]) -> Iterator[list[tuple
     while group := list(islice(rest, _TOGETHER)):
         yield list(_together(service, group))
     service.pipeline.settle(everything=True)
+    service.pipeline.guard.keep_up()
 
 
 def _together(service: Service, group: Sequence[Recording]) -> Iterator[tuple[Path, str]]:

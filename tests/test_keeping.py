@@ -3,6 +3,7 @@
 import subprocess
 
 import httpx
+import keeping
 from bodies import PROTOBUF, chat, traces
 from collectors import LOOPLEDGER, configure, start
 from exports import send_http
@@ -38,3 +39,16 @@ def test_a_user_leaves_through_the_collector_and_then_every_byte(tmp_path):
     assert (code, text.count("freed")) == (0, 2)
     assert [path.name for path in data.rglob("*") if path.is_file() and USER.encode() in path.read_bytes()] == []
     assert said("expire", "--data", data) == (0, "nothing is past its time\n")
+
+
+def test_money_stays_to_the_nano_dollar_through_expiry_erasure_and_compaction(tmp_path):
+    """The table of a larger ledger: python tests/keeping.py"""
+    seen = list(keeping.states(tmp_path, records=800, days=500, every=10))
+    assert keeping.broken(seen) == []
+    filled, expired, erased, compacted, *_, last = seen
+    assert (filled.calls, filled.records, filled.evidence) == (800, 800, 50)
+    assert (expired.records, expired.evidence) == (656, 4)
+    assert min(filled.files_with_id, expired.files_with_id) > erased.files_with_id >= compacted.files_with_id == 0
+    assert (compacted.evidence, last.evidence, last.records) == (4, 0, 656)
+    assert compacted.ledger < erased.ledger
+    assert last.ledger < filled.ledger

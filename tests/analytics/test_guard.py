@@ -302,6 +302,22 @@ def test_a_restart_catches_up_with_commits_the_guard_never_saw(opened):
     assert (orders(desk), len(desk.control.messages())) == ([("unseen", "stop")], 1)
 
 
+def test_a_guard_with_nothing_to_do_moves_its_cursor_and_no_other_does(opened):
+    desk = opened(policy(thresholds=STOP))
+    desk.watch(call("a", 1))
+    desk.watch(call("b", 1, minute=1))
+    desk.guard.keep_up(behind=2)
+    assert desk.control.cursor() == 0
+    desk.guard.keep_up()
+    assert desk.control.cursor() == 2
+    with locked(desk), pytest.raises(OperationalError):
+        desk.watch(call("c", 12, minute=2))
+    desk.guard.keep_up()
+    assert desk.control.cursor() == 2
+    desk.guard.act(at(3))
+    assert (incidents(desk)[0][4], desk.control.cursor()) == ("open", 3)
+
+
 def test_a_restart_repeats_nothing_and_the_stop_still_stands(opened):
     desk = opened(rule := policy(notify=("ops",)))
     desk.watch(call("a", 12, trace="first"))

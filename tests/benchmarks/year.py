@@ -61,6 +61,7 @@ def main() -> int:
         with reading() as read, opened(data, settings, Replay(), delivers=False, read=read) as service:
             tenths = list(_told(_fed(service, fleet, args.records, time.monotonic() + 60 * args.minutes), args.records, data))
             service.pipeline.settle(everything=True)
+            service.pipeline.guard.keep_up()
             found = _found(service)
         size = _size(data)
         print(f"closed: {size / 1e9:.3f} GB, {size / fleet.totals.stored:.0f} bytes a stored record")
