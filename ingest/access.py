@@ -50,6 +50,8 @@ class Credentials:
         self._operator, self._key = control_token(data), Keyed.of(data, "access.key")
         self._path = _file(config.directory)
         self.access: Access | None = config.access
+        self.hosts: tuple[str, ...] = ()
+        """Names of the collector beside those of loopback and of access.yaml."""
         self.problem: str | None = None
         """What is wrong with the file now, while what it said before holds."""
         self._seen = self._stamp()
@@ -148,6 +150,12 @@ def is_loopback(address: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def reached_at(address: str) -> str:
+    """The host under which who listens at HOST:PORT is reached from this machine."""
+    host = address.rpartition(":")[0]
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
 
 
 def control_token(directory: Path) -> str:

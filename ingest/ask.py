@@ -87,7 +87,9 @@ def _get(client: httpx.Client, path: str, params: Mapping[str, object]) -> httpx
     answer = client.get(path, params=params, headers={"accept": "application/vnd.apache.arrow.stream"})
     if answer.status_code in (400, 404):
         raise QuestionError(answer.json()["detail"])
-    return answer.raise_for_status()
+    if answer.is_error:
+        raise StoreError(f"the collector at {client.base_url} answers {answer.status_code}: {answer.text}")
+    return answer
 
 
 def _from_stores(data: Path, report: str, params: Mapping[str, object]) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 
 from analytics.config import Config
 from ingest import http_server, otlp_grpc, otlp_http
-from ingest.access import Credentials, control_token, require_loopback
+from ingest.access import Credentials, control_token, reached_at, require_loopback
 from ingest.clock import Clock, Replay
 from ingest.control_api import ControlApi
 from ingest.delivery import Delivery
@@ -61,6 +61,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
         credentials, key = Credentials(data, config), control_token(data).encode()
         ready = asyncio.Event()
         health = Health(service, intake, gates, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
+        credentials.hosts = (reached_at(http_at).strip("[]"),)
         app = _app(service, intake, stopping, credentials, key, health)
         async with contextlib.AsyncExitStack() as stack:
             service.signals.listen(delivery.wake)
@@ -74,7 +75,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             of_grpc = (credentials, key, config.limits, gates[1], service.pipeline.tally, tls)
             grpc_port = await stack.enter_async_context(_grpc(grpc_at, intake, *of_grpc))
             stack.callback(stopping.set)
-            hosts = (grpc_at.rpartition(":")[0], http_at.rpartition(":")[0])
+            hosts = (reached_at(grpc_at), reached_at(http_at))
             addresses = Addresses(
                 pid=os.getpid(),
                 grpc=f"{hosts[0]}:{grpc_port}",

@@ -42,7 +42,7 @@ class Doors:
     def _foreign(self, headers: Headers) -> Response | None:
         access = self._credentials.access
         hosts, origins = (access.hosts, access.origins) if access else ((), ())
-        if not _is_one(f"//{headers.get('host', '')}", hosts):
+        if not _is_one(f"//{headers.get('host', '')}", (*hosts, *self._credentials.hosts)):
             return problem(421, "host-not-allowed", "This host name is not served here", "Use localhost, 127.0.0.1 or one of access.yaml.")
         if (origin := headers.get("origin")) and not _is_one(origin, origins):
             return problem(403, "origin-not-allowed", "Requests from this origin are refused", f"{origin} is not a page of loopledger.")

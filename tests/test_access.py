@@ -112,15 +112,20 @@ def listed(collector: Collector, token: str) -> int:
     return httpx.get(f"{collector.http}/api/v1/reports", headers={"authorization": f"Bearer {token}"}).status_code
 
 
-def test_with_credentials_other_machines_may_be_listened_to_and_without_tls_that_is_said(tmp_path):
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "127.0.0.2"])
+def test_with_credentials_other_addresses_are_listened_on_and_commands_here_find_them(tmp_path, host):
     keys = Keys(tmp_path / "data", configure(tmp_path / "config", []))
-    keys.add("one", "ingest")
-    ports = ("--grpc", "0.0.0.0:0", "--http", "0.0.0.0:0")
-    command = [*LOOPLEDGER, "collector", "--data", keys.data, "--config", keys.config, *ports]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        said = [process.stdout.readline() for _ in range(4)]
-        process.terminate()
-    assert "WITHOUT TLS" in said[3]
+    token = keys.add("one", "ingest", "read")
+    collector = start(keys.data, keys.config, "--grpc", f"{host}:0", "--http", f"{host}:0")
+    try:
+        with grpc.insecure_channel(collector.grpc) as channel:
+            channel.unary_unary(EXPORT)(traces(chat(), run="here"), metadata=(("authorization", f"Bearer {token}"),), timeout=30)
+        assert listed(collector, token) == 200
+        assert [row["run"] for row in report(keys.data, "usage", "--by", "run")] == ["here"]
+    finally:
+        collector.stop()
+    said = (tmp_path / "data.log").read_text()
+    assert ("Credentials are asked of everybody: 1" in said, "WITHOUT TLS" in said) == (True, host != "127.0.0.2")
 
 
 # Whose it is
