@@ -33,6 +33,8 @@ class Rules:
 
     owners: Owners
     prices: PriceBook
+    waiting_traces: int = 100_000
+    """Of each tenant, whose usage may wait for calls below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ class Account:
         self._history = History(tenant, ledger)
         self._waiting = Waiting(self._history, now)
 
+    @property
+    def crowded_out(self) -> int:
+        """Traces and processes that were settled sooner because too many waited."""
+        return self._waiting.crowded_out
+
     def enter(self, arrived: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime) -> Entry:
         """Records as they arrived -> what is new in them. Nothing is remembered before `remember`."""
         numbered = arrived.with_row_index("row")
@@ -79,14 +86,14 @@ class Account:
         news = tagged(_news(best, stored), attributes, rules.owners.asked, "row")
         kept = without(news, "row")
         replaced = stored.join(kept, on="record_key", how="semi") if stored.height else stored
-        links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now))
+        links, charges, keys, names, notes = self._count(kept, rules, now, *self._waiting.due(now, rules.waiting_traces))
         came, new = _by_signal(arrived), _by_signal(kept) - _by_signal(replaced)
         repeated = _repeats(numbered, stored) + (came - _by_signal(numbered))
         return Entry(kept, links, charges, keys, names, _evidence_of(news, attributes), repeated, came - repeated - new, notes)
 
     def settle(self, nothing: pl.DataFrame, attributes: pa.Table, rules: Rules, now: datetime, everything: bool) -> Entry | None:
         """What waited long enough, or everything that waits, counted; None when there is nothing. `nothing` is an empty arrival."""
-        traces, processes = self._waiting.due(now, everything)
+        traces, processes = self._waiting.due(now, rules.waiting_traces, everything)
         if traces.is_empty() and not processes:
             return None
         links, charges, keys, names, notes = self._count(nothing, rules, now, traces, processes)

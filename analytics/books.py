@@ -119,6 +119,11 @@ class Books:
         row = operation.row(number, commit_no, now, NO_CHARGES).with_columns(pl.lit(value).alias(name) for name, value in facts.items())
         self.ledger.append(commit_no, now, {"operations": row}, changes)
 
+    @property
+    def crowded_out(self) -> int:
+        """Traces and processes that were settled sooner because too many of their tenant waited."""
+        return sum(account.crowded_out for account in list(self._accounts.values()))
+
     def expired(self, tenant: str) -> None:
         """Some of a tenant's records are gone."""
         if tenant in self._accounts:

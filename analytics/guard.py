@@ -46,6 +46,11 @@ class Guard:
         self._loops = loops
         self._begin()
 
+    @property
+    def runs(self) -> Runs:
+        """The runs that go on."""
+        return self._runs
+
     def _begin(self) -> None:
         self._spent = {name: Spending(limit, self._ledger.path.parent) for name, limit in self._limits.items()}
         known = self._control.all_incidents()

@@ -57,8 +57,11 @@ class Run:
 class Runs:
     """Running runs by (tenant, run): from their first record until their root span ends, or fifteen minutes without a record."""
 
-    def __init__(self, owners: Owners):
-        self._owners = owners
+    def __init__(self, owners: Owners, most: int = 100_000):
+        """Beyond so many the one silent longest is taken for idle."""
+        self._owners, self._most = owners, most
+        self.crowded_out = 0
+        """How many were taken for idle because there were too many."""
         self._running: dict[tuple[str, str], Run] = {}
 
     def observe(self, posted: Posted, now: datetime) -> None:
@@ -108,10 +111,14 @@ class Runs:
         return self._owners.attribute(facts)
 
     def _merge(self, run: Run) -> None:
-        held = self._running.setdefault((run.tenant, run.run), run)
+        held = self._running.pop((run.tenant, run.run), run)  # and in again at the end: who was silent longest comes first
+        self._running[run.tenant, run.run] = held
         held.last_seen = run.last_seen
         for dimension, values in run.seen.items():
             held.seen.setdefault(dimension, set()).update(values)
+        if len(self._running) > self._most:
+            silent = next(iter(self._running))
+            self.crowded_out += run.last_seen - self._running.pop(silent).last_seen <= IDLE
 
     def _ended(self, records: pl.DataFrame) -> pl.DataFrame:
         """(tenant, run) whose root span is here: a trace's own root, or of an explicit run the agent or chain around it."""

@@ -1,7 +1,7 @@
 """Usage that waits for something better: sums without calls below them, and metric points."""
 
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 
 import polars as pl
 
@@ -20,15 +20,23 @@ class Waiting:
         self._processes = dict.fromkeys(rows.filter("waits")["process"].drop_nulls(), now)
         self._metered = set(rows.filter(~pl.col("waits"))["process"].drop_nulls())
 
+        self.crowded_out = 0
+        """How many were settled sooner because there were too many."""
+
     def __len__(self) -> int:
         return len(self._traces) + len(self._processes)
 
-    def due(self, now: datetime, everything: bool = False) -> tuple[pl.Series, set[str]]:
-        """The traces and processes whose patience is over."""
-        waited = takewhile(lambda item: everything or now - item[1] >= PATIENCE, self._traces.items())  # oldest first
-        traces = [trace for trace, _ in waited]
-        processes = {process for process, since in self._processes.items() if everything or now - since >= PATIENCE}
-        return pl.Series("trace_id", traces, pl.Binary), processes
+    def due(self, now: datetime, most: int, everything: bool = False) -> tuple[pl.Series, set[str]]:
+        """The traces and processes whose patience is over, and of each the oldest beyond so many."""
+        traces, processes = (self._over(of, now, most, everything) for of in (self._traces, self._processes))
+        return pl.Series("trace_id", traces, pl.Binary), set(processes)
+
+    def _over(self, waiting: dict, now: datetime, most: int, everything: bool) -> list:
+        over = list(takewhile(lambda key: everything or now - waiting[key] >= PATIENCE, waiting))  # oldest first
+        if (crowded := len(waiting) - most - len(over)) <= 0:
+            return over
+        self.crowded_out += crowded
+        return list(islice(waiting, len(waiting) - most))
 
     def contradicted(self, processes: pl.Series) -> set[str]:
         """Of these processes those whose points count although their calls are here now."""

@@ -20,6 +20,7 @@ from ingest.intake import Intake
 from ingest.metrics import exposition
 from ingest.problems import problem
 from ingest.service import Service
+from ingest.tally import key
 
 _PROBE_BYTES = 1 << 20
 
@@ -106,7 +107,9 @@ class Health:
             "guard_behind_commits": self.behind(),
             "outbox_pending": _known(self.service.control.pending),
         }
-        return exposition(pipeline.tally.counts(), gauges, pipeline.state, resident_bytes())
+        crowded = {"waiting_traces": pipeline.books.crowded_out, "running_runs": pipeline.guard.runs.crowded_out}
+        counts = pipeline.tally.counts() | {key("limited", limit=limit): count for limit, count in crowded.items() if count}
+        return exposition(counts, gauges, pipeline.state, resident_bytes())
 
 
 def resident_bytes() -> int:

@@ -26,6 +26,9 @@ CLIENT_NAMES = "client_names"
 """The key of the state of a request's scope that holds the names in the client's certificate."""
 _GRACE = 5.0
 """Seconds beyond the time for a body: by then it has been refused with an answer, if anybody was to read it."""
+_ACCEPTED_AT_ONCE, _BACKLOG = 32, 1024
+"""Connections taken before what has come on others is read: a flood of them must not push out one that is about to say something. And
+connections that the system keeps until they are taken."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -127,13 +130,14 @@ async def serving(app: ASGIApp, address: str, limits: CollectorLimits, tally: Ta
         h11_max_incomplete_event_size=limits.header_bytes,
         server_header=False,
         ws="none",
-        backlog=512,
+        backlog=_ACCEPTED_AT_ONCE,
         **(tls.for_http() if tls else {}),
     )
     server, sock = _Server(config), bound(address, "HTTP")
     task = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started:
         await asyncio.sleep(0.005)
+    sock.listen(_BACKLOG)
     try:
         yield sock.getsockname()[1]
     finally:

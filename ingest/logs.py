@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from datetime import UTC, datetime
+from typing import TextIO
 
 from analytics.errors import LoopledgerError
 
@@ -23,8 +24,10 @@ _LONGEST = 120
 """Characters told of another library's line."""
 
 
-def start(style: str | None = None, stream=sys.stderr) -> None:
-    """Sends every log line of this process to `stream`: as text to a terminal, else as JSON, unless `style` says otherwise."""
+def start(style: str | None = None, stream: TextIO | None = None) -> None:
+    """Sends every log line of this process to `stream`, by default stderr: as text to a terminal, else as JSON, unless `style` says
+    otherwise."""
+    stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Json() if (style or ("text" if stream.isatty() else "json")) == "json" else _Text())
     handler.addFilter(Repeats())

@@ -59,9 +59,14 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True, r
             clock.see(ledger.query("queries/last_now").item())
         owners = Owners(config.loops, config.owners)
         signals = Signals(control, clock.now())
-        books = Books(ledger, Rules(owners, PriceBook.compile(config.prices, config.contracts, config.aliases, config.reported)))
+        books = Books(
+            ledger,
+            Rules(
+                owners, PriceBook.compile(config.prices, config.contracts, config.aliases, config.reported), config.limits.waiting_traces
+            ),
+        )
         books.open(ledger.query("queries/tenants")["tenant"].to_list(), clock.now())
-        runs = _runs_going_on(ledger, owners, clock)
+        runs = _runs_going_on(ledger, Runs(owners, config.limits.running_runs), clock)
         guard = Guard(ledger, control, config.policies, runs, signals, loops=config.loops, delivers=delivers)
         guard.catch_up(clock.now())
         leaving = expiring(books, partial(retention_of, config.retention), clock.now)
@@ -76,9 +81,9 @@ def _redactions(data: Path, config: Config) -> Callable[[str], Redaction]:
     return cache(lambda tenant: Redaction(keyed, retention_of(config.retention, tenant).keep_content, Keep.of(config.limits)))
 
 
-def _runs_going_on(ledger: Ledger, owners: Owners, clock: Clock) -> Runs:
+def _runs_going_on(ledger: Ledger, runs: Runs, clock: Clock) -> Runs:
     """The runs of the last minutes before a restart, so that orders still reach them."""
-    runs, since = Runs(owners), clock.now() - IDLE
+    since = clock.now() - IDLE
     recent = (ledger.query(f"queries/recent_{table}", since=since) for table in ("records", "charges"))
     runs.observe(Posted(ledger.commit_no, *recent), clock.now())
     return runs

@@ -108,15 +108,17 @@ class Desk:
     rules: Sequence[OwnerRule] = ()
     shared: Sequence[SharedCost] = ()
     contracts: Sequence[Contract] = ()
+    waiting_traces: int = 100_000
+    running_runs: int = 100_000
 
     def __post_init__(self):
         owners = Owners(self.loops, self.rules)
         self.ledger, self.control = Ledger(self.directory), Control(self.directory)
         self.now = self.ledger.query("queries/last_now").item() or MONDAY
-        self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices), tuple(self.contracts))))
+        self.books = Books(self.ledger, Rules(owners, _book(tuple(self.prices), tuple(self.contracts)), self.waiting_traces))
         self.books.open(self.ledger.query("queries/tenants")["tenant"].to_list(), self.now)
         self.signals = Signals(self.control, self.now)
-        self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners), self.signals, loops=self.loops)
+        self.guard = Guard(self.ledger, self.control, self.policies, Runs(owners, self.running_runs), self.signals, loops=self.loops)
         self.guard.catch_up(self.now)
 
     def post(self, *spans: dict[str, Any], tenant: str = TENANT, attributes: pa.Table | None = None) -> Posted:

@@ -80,7 +80,7 @@ def routes() -> list[tuple[str, str]]:
     """Method and path of everything that answers; of gRPC the method is GRPC."""
     with tempfile.TemporaryDirectory() as place, opened(Path(place), Config(), Wall()) as service:
         intake, gate = Intake(service.pipeline), Gate(1, service.pipeline.tally)
-        health = Health(service, intake, gate, [], lambda: True)
+        health = Health(service, intake, [gate], [], lambda: True)
         app = _app(service, intake, None, Credentials(Path(place), Config()), b"key", health)
     paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
     over_http = [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]

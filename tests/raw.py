@@ -1,6 +1,7 @@
 """Connections below any client library: HTTP/1.1 by the byte, HTTP/2 by the frame."""
 
-import select
+import contextlib
+import selectors
 import socket
 import struct
 import time
@@ -16,11 +17,11 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def head(method: str) -> bytes:
-    """The header block of a gRPC call, every field literal and unindexed."""
+def head(method: str, token: str) -> bytes:
+    """The header block of a gRPC call with a token, every field literal and unindexed."""
     fields = {
         ":method": "POST", ":scheme": "http", ":path": method, ":authority": "localhost",
-        "content-type": "application/grpc", "te": "trailers",
+        "content-type": "application/grpc", "te": "trailers", "authorization": f"Bearer {token}",
     }  # fmt: skip
     return b"".join(b"\0" + _text(name) + _text(value) for name, value in fields.items())
 
@@ -71,21 +72,26 @@ def flood(connection: socket.socket, pieces: Iterator[bytes]) -> set[int]:
 
 def dripped(connections: list[socket.socket], byte: bytes, seconds: float) -> list[bytes]:
     """Sends a byte on each connection four times a second, until all are closed or the time is up; what each was told. Those still open
-    are told nothing."""
-    told, left = dict.fromkeys(connections, b""), set(connections)
-    until = time.monotonic() + seconds
-    while left and time.monotonic() < until:
-        for connection in list(left):
-            try:
-                connection.send(byte)
-            except OSError:
-                left.discard(connection)
-        for connection in select.select(list(left), [], [], 0.25)[0] if len(left) < 1000 else ():
-            try:
-                more = connection.recv(4096)
-            except OSError:
-                more = b""
-            told[connection] += more
-            if not more:
-                left.discard(connection)
-    return [b"open" if connection in left and not said else said for connection, said in told.items()]
+    are told b"open"."""
+    told, until = dict.fromkeys(connections, b""), time.monotonic() + seconds
+    with selectors.DefaultSelector() as left:
+        for connection in connections:
+            connection.setblocking(False)
+            left.register(connection, selectors.EVENT_READ)
+        while left.get_map() and time.monotonic() < until:
+            for key, _ in left.select(0.25):
+                more = _received(key.fileobj)
+                told[key.fileobj] += more
+                if not more:
+                    left.unregister(key.fileobj)
+            for key in list(left.get_map().values()) if byte else ():
+                with contextlib.suppress(OSError):
+                    key.fileobj.send(byte)
+        return [b"open" if connection in left.get_map() and not said else said for connection, said in told.items()]
+
+
+def _received(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(4096)
+    except OSError:
+        return b""

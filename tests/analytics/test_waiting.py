@@ -69,6 +69,16 @@ def test_what_is_due_counts_with_the_next_commit_of_anybody(desk):
     assert total(desk) == (2, 8)
 
 
+def test_of_too_many_that_wait_the_oldest_count_at_once(tmp_path):
+    desk = Desk(tmp_path, waiting_traces=2)
+    for number in range(4):
+        desk.post(agent(f"maker {number}", 1, trace=f"trace {number}"))
+    assert (total(desk), desk.books.crowded_out) == ((1, 1), 1)  # the third was one too many when the fourth came
+    desk.post(call("a", 3, trace="trace 0", parent="maker 0"))
+    desk.settle(at(0) + PATIENCE)
+    assert total(desk) == (4, 6)  # the call below it has replaced it
+
+
 def test_points_count_when_no_span_or_log_record_came_for_long_enough(desk):
     desk.post(counted("one", 5))
     assert (total(desk), desk.settle(at(1) + PATIENCE - timedelta(seconds=1))) == ((0, 0), None)
