@@ -28,7 +28,8 @@ class FairQueue:
         self._bytes = self._requests = 0
         self._waiting: dict[str, OrderedDict[str, deque]] = {lane: OrderedDict() for lane in LANES}
         self._ended = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = {lane: threading.Condition(self._lock) for lane in LANES}
 
     @property
     def held(self) -> tuple[int, int]:
@@ -42,18 +43,19 @@ class FairQueue:
 
     def put(self, tenant: str, size: int, item: Any) -> None:
         """Adds a request of so many bytes. Raises QueueFull, or RateLimited when it is this tenant alone that has to wait."""
-        with self._changed:
+        lane = "small" if size < LARGE else "large"
+        with self._lock:
             self._refuse(tenant, size)
             self._held[tenant] += size
             self._bytes, self._requests = self._bytes + size, self._requests + 1
-            self._waiting["small" if size < LARGE else "large"].setdefault(tenant, deque()).append(item)
-            self._changed.notify_all()
+            self._waiting[lane].setdefault(tenant, deque()).append(item)
+            self._changed[lane].notify()
 
     def take(self, timeout: float | None = None, lane: str = "small") -> Any:
         """The next request; None when there is none within so many seconds, or ever again."""
-        waiting = self._waiting[lane]
-        with self._changed:
-            if not self._changed.wait_for(lambda: waiting or self._ended, timeout) or not waiting:
+        waiting, changed = self._waiting[lane], self._changed[lane]
+        with changed:
+            if not changed.wait_for(lambda: waiting or self._ended, timeout) or not waiting:
                 return None
             tenant, items = waiting.popitem(last=False)
             item = items.popleft()
@@ -63,7 +65,7 @@ class FairQueue:
 
     def release(self, tenant: str, size: int) -> None:
         """A request has been answered."""
-        with self._changed:
+        with self._lock:
             self._held[tenant] -= size
             if not self._held[tenant]:
                 del self._held[tenant]
@@ -71,9 +73,10 @@ class FairQueue:
 
     def end(self) -> None:
         """Nothing more will come."""
-        with self._changed:
+        with self._lock:
             self._ended = True
-            self._changed.notify_all()
+            for changed in self._changed.values():
+                changed.notify_all()
 
     def is_over(self, lane: str) -> bool:
         """Whether nothing waits there and nothing more will come."""

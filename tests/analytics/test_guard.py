@@ -344,3 +344,11 @@ def test_a_policy_that_is_gone_orders_nobody(opened):
 def test_a_policy_that_is_new_judges_what_is_recorded(opened):
     opened().post(call("a", 12))
     assert incidents(opened(policy(thresholds=STOP))) == [("all", "2026-11-16", 100, "stop", "open", 0, 12)]
+
+
+def test_of_too_many_runs_the_one_silent_longest_is_taken_for_idle(tmp_path):
+    desk = Desk(tmp_path, running_runs=2)
+    for number, run in enumerate(("first", "second", "first", "third")):
+        desk.watch(call(f"call {number}", 1, run=run, trace=f"trace {number}", parent="never came", minute=number))
+    assert [run.run for run in desk.guard.runs.running(desk.now)] == ["first", "third"]
+    assert desk.guard.runs.crowded_out == 1
