@@ -10,6 +10,8 @@ import pytest
 
 MOST_MIB = 3000
 """Of the collector and its reader together, with room for a machine that frees memory late."""
+CUT_OFF = ("ReadError", "WriteError", "RemoteProtocolError")
+"""What a client sees that still sends when the answer has been given and the connection closed."""
 TOLD = {
     "gzip_bomb": {"413"},
     "zstd_bomb": {"413"},
@@ -27,8 +29,8 @@ TOLD = {
     "resets": {"all taken", "GOAWAY"},
     "cancels": {"cancelled"},
     "pings": {"GOAWAY"},
-    "headers": {"400", "431", "RESOURCE_EXHAUSTED"},
-    "large_bodies": {"200", "429", "503"},
+    "headers": {"400", "431", "RESOURCE_EXHAUSTED", *CUT_OFF},
+    "large_bodies": {"200", "429", "503", *CUT_OFF},
     "large_calls": {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"},
     "valid_load": {"OK", "RESOURCE_EXHAUSTED"},
     "tenant_flood": {"OK", "RESOURCE_EXHAUSTED"},
