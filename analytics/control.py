@@ -87,14 +87,20 @@ class Control:
         """The last ledger commit whose effects are all here."""
         return self._read(sa.select(self._cursor.c.commit_no))[0]["commit_no"]
 
+    def registry(self) -> str | None:
+        """What everything up to the cursor was compared with; None when nothing was."""
+        return self._read(sa.select(self._cursor.c.registry))[0]["registry"]
+
     def apply(
         self,
         commit_no: int,
         incidents: Sequence[Mapping[str, Any]] = (),
         signals: Sequence[Mapping[str, Any]] = (),
         outbox: Sequence[Mapping[str, Any]] = (),
+        registry: str | None = None,
     ) -> None:
-        """Writes effects and moves the cursor. Incidents replace what is known of them; signals and messages exist once."""
+        """Writes effects and moves the cursor, and with `registry` notes what all was compared with. Incidents replace what is known of
+        them; signals and messages exist once."""
         with self.engine.begin() as connection:
             for incident in incidents:
                 changes = {name: value for name, value in incident.items() if name not in ("id", "detected_at")}
@@ -106,6 +112,8 @@ class Control:
             if outbox:
                 connection.execute(insert(self.outbox).on_conflict_do_nothing(), list(outbox))
             connection.execute(sa.update(self._cursor).where(self._cursor.c.commit_no < commit_no).values(commit_no=commit_no))
+            if registry is not None:
+                connection.execute(sa.update(self._cursor).values(registry=registry))
 
     def all_incidents(self) -> list[dict]:
         """Every incident, in the order of its crossing."""

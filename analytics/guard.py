@@ -57,6 +57,7 @@ class Guard:
         self._undeclared = Undeclared(self._ledger, self._loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
         self._watch(self._incidents.values())
+        self._is_whole = True  # false once a commit was not taken in as a whole: a start looks at it again
         self._to_look_at: set[Place] = set()
         self._to_order: dict[tuple[str, str], Run] = {}
         self._ordered: set[tuple[str, str, str]] = set()
@@ -66,7 +67,7 @@ class Guard:
         self._to_look_at = self._take(self._known(0))
         for missed in self._known(self._control.cursor()) if self._to_look_at or self._standing(now) else ():
             self._arrive(self._runs.calling(missed, now))
-        self._undeclared.catch_up()
+        self._undeclared.catch_up(self._control.cursor() if self._control.registry() == self._undeclared.registry else 0)
         self.act(now)
 
     def reload(self, now: datetime) -> None:
@@ -76,17 +77,20 @@ class Guard:
 
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""
+        was_whole, self._is_whole = self._is_whole, False
         self._to_look_at |= self._take([posted.charges])
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
             self._arrive(self._runs.arriving(posted, now))
         self._undeclared.observe(posted)
+        self._is_whole = was_whole
         self.act(now)
 
     def keep_up(self, behind: int = 0) -> None:
         """Moves a cursor that is more than so many commits behind, when all is done, so that a start has less to look at."""
-        if not self._is_busy and self._ledger.commit_no - self._control.cursor() > behind:
-            self._control.apply(self._ledger.commit_no)
+        is_behind = self._ledger.commit_no - self._control.cursor() > behind or self._control.registry() != self._undeclared.registry
+        if is_behind and self._is_whole and not self._is_busy:
+            self._control.apply(self._ledger.commit_no, registry=self._undeclared.registry)
 
     @property
     def _is_busy(self) -> bool:

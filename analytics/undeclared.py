@@ -14,7 +14,7 @@ import polars as pl
 from analytics.books import Posted
 from analytics.control import name_of
 from analytics.grants import Definition, Touch
-from analytics.ledger import Ledger
+from analytics.ledger import Ledger, statement
 from analytics.model import UNATTRIBUTED
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNREGISTERED, UNDECLARED = "unregistered loop", "undeclared touch"
 EVER = "ever"
 """The window of an incident that is none of a budget."""
+_RULES = 1  # grows when what is declared is decided otherwise
 _MOST_KNOWN = 100_000  # things whose comparison is kept
 _CALLS = ("tenant", "loop", "agent", "call_kind", "model", "model_requested", "model_served")
 _KINDS = ["tool", "sandbox"]
@@ -40,13 +41,20 @@ class Undeclared:
         self._ledger = ledger
         self._definitions = {loop.name: Definition(loop) for loop in loops}
         self._incidents = {row["id"]: row for row in incidents if row["window"] == EVER}
-        self._loops: dict[str, str] = {}  # of incidents that held when they were looked at
+        self._loops = {name: self._loop_of(row) for name, row in self._incidents.items()}
+        self.registry = _digest(loops)
+        """What tells this registry, and how it is compared, from others."""
         self._wrong: dict[_Key, bool] = {}
         self._to_look_at: set[str] | None = set()
 
-    def catch_up(self) -> None:
-        """Everything wants a look."""
-        self._to_look_at = None if self._definitions or self._incidents else set()
+    def catch_up(self, after: int) -> None:
+        """Everything wants a look that came after a commit; up to there all was compared with this very registry."""
+        if not self._definitions and not self._incidents:
+            self._to_look_at = set()
+        elif not after:
+            self._to_look_at = None
+        else:
+            self._to_look_at = set(self._ledger.query("queries/loops_since", commit_no=after)["loop"])
 
     def observe(self, posted: Posted) -> None:
         """Takes in one commit: a loop wants a look when something new in it is not declared, or when its first use may have changed."""
@@ -83,6 +91,12 @@ class Undeclared:
         self._incidents |= {row["id"]: row for row in rows}
         self._to_look_at = set()
 
+    def _loop_of(self, incident: dict[str, Any]) -> str:
+        """The loop of an incident, whose scope begins with it."""
+        scope = incident["scope"]
+        begins = [name for name in self._definitions if scope.startswith(f"{name}: ")] if incident["policy"] == UNDECLARED else []
+        return max(begins, key=len, default=scope)
+
     def _found(self, now: datetime) -> Iterator[dict[str, Any]]:
         loops = None if self._to_look_at is None else sorted(self._to_look_at)
         first: dict[str, tuple] = {}
@@ -117,6 +131,10 @@ class Undeclared:
         limits = dict.fromkeys(("limit_nano_usd", "limit_tokens", "window_ends_at"))
         own = {"id": self._id(key), "tenant": key[0], "policy": policy, "scope": scope, "window": EVER, "action": "warn", "mode": "audit"}
         return {**own, **nothing, **limits, "crossed_at": at, "run_id": run or UNATTRIBUTED, "state": "open", "detected_at": now}
+
+
+def _digest(loops: Sequence["Loop"]) -> str:
+    return name_of("reg", _RULES, statement("queries/undeclared"), [loop.model_dump(mode="json") for loop in loops])
 
 
 def _what(key: _Key) -> tuple[str, str]:

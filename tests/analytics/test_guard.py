@@ -304,6 +304,7 @@ def test_a_restart_catches_up_with_commits_the_guard_never_saw(opened):
 
 def test_a_guard_with_nothing_to_do_moves_its_cursor_and_no_other_does(opened):
     desk = opened(policy(thresholds=STOP))
+    desk.guard.keep_up()
     desk.watch(call("a", 1))
     desk.watch(call("b", 1, minute=1))
     desk.guard.keep_up(behind=2)

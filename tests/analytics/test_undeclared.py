@@ -115,6 +115,44 @@ def test_a_definition_that_grants_it_later_withdraws_and_one_that_goes_brings_it
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_start_that_looks_at_what_is_new_finds_what_one_that_looks_at_everything_does(opened, seed):
+    """Some commits come before a crash, so that the guard never saw them; some after it had said that all is done."""
+    chance = random.Random(seed)
+    desk = opened(loops=(BUMP,))
+    for one in chance.sample(STORY, len(STORY)):
+        if chance.random() < 0.3:
+            desk.post(one)
+            desk = opened(loops=(BUMP,))
+        else:
+            desk.watch(one)
+        if chance.random() < 0.5:
+            desk.guard.keep_up()
+        if chance.random() < 0.3:
+            desk = opened(loops=(BUMP,))
+    assert desk.control.registry() is not None
+    assert found(desk) == FOUND
+
+
+def test_another_registry_is_compared_with_everything(opened):
+    desk = opened(loops=(BUMP,))
+    desk.watch(tool("deploy"), call("a", loop="new"))
+    desk.guard.keep_up()
+    for loops, expected in (((BUMP.model_copy(update={"tools": ("Read", "dep*")}),), ["new"]), ((BUMP,), ["bump: tool deploy", "new"])):
+        desk = opened(loops=loops)
+        desk.guard.keep_up()
+        assert [scope for scope, *_ in found(desk)] == expected
+
+
+def test_a_start_withdraws_an_incident_of_before_whose_step_is_revised_then(opened):
+    desk = opened(loops=(BUMP,))
+    desk.watch(span("step", kind="tool", tool="deploy", loop="bump"))
+    desk.guard.keep_up()
+    desk = opened(loops=(BUMP,))
+    desk.watch(span("step", kind="tool", tool="Read", loop="bump", user="ada"))
+    assert (found(desk), found(desk, "withdrawn")) == ([], [("bump: tool deploy", 0, "trace")])
+
+
 def test_without_a_registry_there_is_nothing_to_compare_with(opened):
     desk = opened()
     for one in STORY:
