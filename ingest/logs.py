@@ -32,6 +32,10 @@ def start(style: str | None = None, stream: TextIO | None = None) -> None:
     handler.setFormatter(_Json() if (style or ("text" if stream.isatty() else "json")) == "json" else _Text())
     handler.addFilter(Repeats())
     is_json = isinstance(handler.formatter, _Json)
+    for other in logging.root.manager.loggerDict.values():  # nobody writes beside it
+        if isinstance(other, logging.Logger):
+            other.handlers.clear()
+            other.propagate = True
     logging.basicConfig(handlers=[handler], level=logging.INFO if is_json else logging.WARNING, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO line prints the whole URL, and query strings carry tokens
 

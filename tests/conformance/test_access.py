@@ -35,13 +35,6 @@ def test_39_who_may_not_send_is_told_in_the_requests_encoding_before_its_body_is
     assert status_of(answer)[0] == code
 
 
-def test_39_over_grpc_and_on_every_other_route_it_is_the_same(guarded):
-    collector, made = guarded
-    cells = list(doors.walked(collector, made))
-    assert {deserved for *_, deserved, _ in cells} == {401, 403, 421}
-    assert [cell for cell in cells if cell[3] != cell[4]] == []
-
-
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs", "/api/v1/reports", "/v1/signals", "/metrics", "/healthz"])
 @pytest.mark.parametrize("asks", ["guarded", "open"])
 def test_44_no_page_of_another_origin_is_told_that_it_may_read(guarded, collector, path, asks):
