@@ -48,22 +48,29 @@ class Reader:
     command = (sys.executable, "-m", "ingest.reader")
 
     def __init__(self) -> None:
-        self._start()
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def is_started(self) -> bool:
+        return self._process is not None
 
     def __call__(self, bodies: Sequence[bytes], signal: Signal, clock: Clock, redaction: Redaction) -> Arrivals:
         """Raises ValueError as `records.read` does, and UnreadableError when the process dies or hangs twice."""
         asked = pickle.dumps((list(bodies), signal, Still(clock.now(), clock.latest()), redaction), pickle.HIGHEST_PROTOCOL)
         for _ in range(_TRIES):
             try:
+                self.start()
                 return _taken(self._asked(asked))
             except (OSError, EOFError):
                 self._replace()
         raise UnreadableError("reading this ends the reader")
 
     def close(self) -> None:
-        """Ends the process."""
-        self._connection.close()
-        self._process.wait()
+        """Ends the process, if there is one."""
+        if self._process:
+            self._connection.close()
+            self._process.wait()
+            self._process = None
 
     def _asked(self, question: bytes) -> bytes:
         self._connection.send_bytes(question)
@@ -71,7 +78,10 @@ class Reader:
             raise TimeoutError
         return self._connection.recv_bytes()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Starts the process, unless there is one; it takes a second until it answers, and nobody waits for that here."""
+        if self._process:
+            return
         ours, theirs = socket.socketpair()
         with theirs:
             # A group of its own: an interrupt from the keyboard is for the collector, which still has answers to give.
@@ -83,12 +93,12 @@ class Reader:
     def _replace(self) -> None:
         self._process.kill()
         self.close()
-        self._start()
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[Read]:
-    """A reader where there is a core for it; else, for what is small, and while a large body keeps the reader busy, all is read here."""
+    """A reader where there is a core for it, from the second body on that is not small. Else, for what is small, and while a large body
+    keeps the reader busy, all is read here."""
     if len(os.sched_getaffinity(0)) < 2:
         yield records.read
         return
@@ -99,7 +109,10 @@ def reading() -> Iterator[Read]:
             if sum(map(len, bodies)) <= _AT_ONCE or not free.acquire(blocking=max(map(len, bodies)) >= LARGE):
                 return records.read(bodies, *given)
             try:
-                return reader(bodies, *given)
+                if reader.is_started:
+                    return reader(bodies, *given)
+                reader.start()
+                return records.read(bodies, *given)
             finally:
                 free.release()
 

@@ -77,11 +77,11 @@ def measure(name: str, seconds: float, clients: int, preload: int = 0, encoding:
         address = at["grpc" if encoding == "grpc" else "http"]
         try:
             before = asyncio.run(_send(address, sent, clients, spans=preload, encoding=encoding))["spans"] if preload else 0
-            family = [psutil.Process(collector.pid), *psutil.Process(collector.pid).children(recursive=True)]
-            cpu = _cpu_seconds(family)
+            cpu = _cpu_seconds(_family(collector.pid))
             amount = {"spans": MIX_RECORDS} if name == "mix" else {"seconds": seconds}
             with _reading(at["http"], readers) as asked:
                 result = asyncio.run(_send(address, sent, clients, encoding=encoding, **amount))
+            family = _family(collector.pid)
             used, peak = _cpu_seconds(family) - cpu, sum(_peak_bytes(process.pid) for process in family)
         finally:
             collector.send_signal(signal.SIGINT)
@@ -127,6 +127,12 @@ def _reading(address: str, readers: int) -> Iterator[list[float]]:
         ended.set()
         for thread in threads:
             thread.join()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The collector and its reader, once it has one."""
+    collector = psutil.Process(pid)
+    return [collector, *collector.children(recursive=True)]
 
 
 def _cpu_seconds(family: list[psutil.Process]) -> float:

@@ -343,7 +343,7 @@ def test_32_any_request_lands_as_the_same_rows(tmp_path: Path):
     """Each of three collectors is told everything over one protocol, in turns under each encoding, and their ledgers hold the same."""
     by_protocol, turns = [GRPC, [way for way in ALL if way.media and not way.is_json], IN_JSON], []
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(any_request())
     def tell(request: Message) -> None:
         turns.append(request)

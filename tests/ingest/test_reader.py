@@ -5,6 +5,7 @@ import os
 import sys
 from datetime import datetime
 
+import httpx
 import psutil
 import pytest
 from bodies import chat, traces
@@ -91,22 +92,33 @@ def test_a_collector_goes_on_when_its_reader_is_killed_and_takes_it_along_when_k
     collector = start(tmp_path / "data")
     try:
         process = psutil.Process(collector.process.pid)
-        (reader,) = process.children()
-        reader.kill()
         with collector.client() as client:
-            assert send_http(client, traces(chat(), run="after", more={"note": _BIG}), "application/x-protobuf") == 0
-        assert [row["run"] for row in collector.report("usage", by="run")] == ["after"]
+            send(client, "small")
+            assert process.children() == []
+            send(client, "first", _BIG)
+            (reader,) = process.children()
+            send(client, "second", _BIG)
+            reader.kill()
+            send(client, "after", _BIG)
+        assert [row["run"] for row in collector.report("usage", by="run")] == ["after", "first", "second", "small"]
         (replaced,) = process.children()
+        assert replaced != reader
     finally:
         collector.kill()
     assert psutil.wait_procs([replaced], timeout=20)[1] == []
 
 
+def send(client: httpx.Client, run: str, note: str = "") -> None:
+    assert send_http(client, traces(chat(), run=run, more={"note": note}), "application/x-protobuf") == 0
+
+
 def test_a_reader_without_a_collector_ends():
     reader = Reader()
+    reader.start()
     reader._connection.close()
     assert reader._process.wait(20) == 0
 
 
 def test_an_interrupt_from_the_keyboard_is_for_its_collector(reader):
+    reader.start()
     assert os.getpgid(reader._process.pid) == reader._process.pid
