@@ -9,6 +9,7 @@ import gzip
 import re
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from transports import GRPC, HTTP, PLAIN
 from ingest.replay import recordings
 
 _SAMPLES = Path(__file__).parent.parent / "sample_traces"
+_LATEST = 10.0
+"""Seconds until the collector has heard of everything: gRPC refuses what is too large before."""
 _BODY_BYTES = 200_000
 _LINE = re.compile(r"loopledger_(\w+?)(_total)?(?:{(.*)})? ([\d.e+-]+)")
 Counted = Counter[tuple[str, ...]]
@@ -119,6 +122,10 @@ def _open(said: Counted) -> int:
     return sum(count for (name, *_), count in said.items() if name == "requests_open")
 
 
+def _requests(said: Counted) -> int:
+    return sum(count for (name, *_), count in said.items() if name == "requests")
+
+
 def _of(signal: str, **counts: int) -> Counted:
     return Counter({(name, signal): count for name, count in counts.items()})
 
@@ -148,8 +155,9 @@ def compared(place: Path) -> list[Row]:
     (config / "limits.yaml").write_text(f"body_bytes: {_BODY_BYTES}\n")
     with running(place / "data", config) as collector:
         sent = mixed(collector)
-        while _open(said := told(collector)):  # gRPC refuses what is too large before the collector hears of it
-            pass
+        said, until = told(collector), time.monotonic() + _LATEST
+        while (_open(said) or _requests(said) < _requests(sent)) and time.monotonic() < until:
+            said = told(collector)
         return list(rows(sent, said))
 
 
