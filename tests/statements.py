@@ -5,6 +5,8 @@
 prints number, statement and verdict, of these or of all; exits 1 when one does not hold. The tests are in tests/conformance.
 """
 
+import contextlib
+import io
 import re
 import sys
 from collections import defaultdict
@@ -129,7 +131,8 @@ def lines(numbers: list[int]) -> Iterator[str]:
     elsewhere = [str(PLACE.parent / test) for number in numbers for test in ELSEWHERE.get(number, ())]
     for tests in (["-k", only, str(PLACE)], elsewhere):
         if tests:
-            pytest.main(["-n0", "-q", "--no-header", "-p", "no:terminal", *tests], plugins=[verdicts])
+            with contextlib.redirect_stdout(io.StringIO()):
+                pytest.main(["-n0", *tests], plugins=[verdicts])
     for number in numbers:
         yield f"| {number} | {STATEMENTS[number]} | {verdicts.of(number)} |"
 
