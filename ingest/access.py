@@ -52,8 +52,6 @@ class Credentials:
         self.access: Access | None = config.access
         self.hosts: tuple[str, ...] = ()
         """Names of the collector beside those of loopback and of access.yaml."""
-        self.problem: str | None = None
-        """What is wrong with the file now, while what it said before holds."""
         self._seen = self._stamp()
 
     def admit(self, authorization: str, names: Collection[str], scope: str, tenant: str | None = None) -> Principal:
@@ -98,11 +96,10 @@ class Credentials:
         """Reads the file when it is another one; one that is wrong or gone lets nobody in who was not before."""
         if (stamp := self._stamp()) == self._seen:
             return
-        self._seen, self.problem = stamp, None
+        self._seen = stamp
         try:
             self.access = load_access(self._path)
         except ConfigError as error:
-            self.problem = str(error)
             _LOG.error("access.yaml cannot be used, what it said before holds: %s", error)
 
     def _stamp(self) -> tuple[int, ...] | None:

@@ -68,7 +68,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
             delivery.start()
             stack.callback(delivery.stop)
             intake.start()
-            stack.callback(service.pipeline.guard.keep_up)
+            stack.callback(service.pipeline.keep_up)
             stack.callback(_settle_history, service)
             stack.push_async_callback(intake.stop)
             http_port = await stack.enter_async_context(http_server.serving(app, http_at, config.limits, service.pipeline.tally, tls))

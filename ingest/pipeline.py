@@ -139,6 +139,13 @@ class Pipeline:
             self.tally.add("guard_failures")
             _LOG.exception("what is owed could not be done yet")
 
+    def keep_up(self) -> None:
+        """Notes that the guard is done, where it is; a store that cannot be written costs the next start some time, and nothing else."""
+        try:
+            self.guard.keep_up()
+        except Exception:
+            _LOG.exception("the guard's cursor could not be moved")
+
     def trim(self) -> None:
         """What cannot wait for a rest: the checkpoint, between two commits."""
         try:

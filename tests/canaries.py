@@ -12,13 +12,10 @@ import base64
 import contextlib
 import io
 import json
-import os
 import re
 import secrets
 import shutil
-import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -34,6 +31,7 @@ import polars as pl
 import pyarrow as pa
 from collectors import Collector, configure, running
 from garden import CONTENT_FORMS, CREDENTIALS, Canary, Garden
+from pages import serving
 from playwright.sync_api import sync_playwright
 from receiver import Receiver, receiving
 from transports import ALL, IN_JSON, PLAIN
@@ -191,7 +189,7 @@ def _pages(collector: Collector) -> Iterator[bytes | str]:
     """What a real browser is sent and shows of every page; nothing where none is installed."""
     if CHROMIUM is None:
         return
-    with _dashboard(collector.http) as url, sync_playwright() as playwright:
+    with serving(collector.http) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page, frames = browser.new_page(), []
 
@@ -208,20 +206,6 @@ def _pages(collector: Collector) -> Iterator[bytes | str]:
             yield page.content()
         yield from frames
         browser.close()
-
-
-@contextlib.contextmanager
-def _dashboard(collector: str) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = os.environ | server.environment(collector)
-    with subprocess.Popen(server.command(collector, port), env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            next(line for line in process.stdout if "URL:" in line)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def both(place: Path, *, pages: bool = True, forms: tuple[str, ...] = CONTENT_FORMS) -> tuple[Visit, Visit]:

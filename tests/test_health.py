@@ -16,6 +16,7 @@ import httpx
 import pytest
 from bodies import PROTOBUF, chat, traces
 from collectors import Collector, configure, running
+from exports import send_http
 
 from analytics.config import CollectorLimits, Config
 from ingest.clock import Wall
@@ -150,3 +151,13 @@ async def dead(data: Path) -> tuple[list[str], list[str]]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # it is meant to
 def test_a_thread_that_has_ended_is_not_alive(tmp_path: Path):
     assert asyncio.run(dead(tmp_path)) == ([], ["the thread committer has ended"])
+
+
+def test_a_stop_is_clean_while_the_control_store_is_locked(tmp_path: Path):
+    """What it would have noted costs the next start some time, and nothing else."""
+    store = tmp_path / "data" / "control.sqlite"
+    with running(tmp_path / "data") as collector, contextlib.closing(sqlite3.connect(store, isolation_level=None)) as other:
+        with collector.client() as client:
+            assert send_http(client, traces(chat()), PROTOBUF) == 0
+        other.execute("begin immediate")
+        assert collector.stop() == 0

@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import gzip
-import threading
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
 from bodies import PROTOBUF, chat, traces
+from clocks import Held
 from collectors import Collector
 from exports import EXPORT, Refused, send_grpc, status_of
 from google.rpc.code_pb2 import RESOURCE_EXHAUSTED, UNAVAILABLE
@@ -20,7 +19,6 @@ from starlette.applications import Starlette
 from analytics.config import CollectorLimits, Config
 from ingest import otlp_grpc, otlp_http
 from ingest.access import Credentials
-from ingest.clock import Wall
 from ingest.doors import Doors
 from ingest.gate import Gate
 from ingest.intake import Intake
@@ -62,17 +60,6 @@ def test_a_body_over_the_limit_is_refused(collector: Collector, client: httpx.Cl
 
 
 # A full queue
-
-
-class Held(Wall):
-    """A clock that stands still while it is held, and with it whoever asks the time."""
-
-    def __init__(self):
-        self.go = threading.Event()
-
-    def latest(self) -> datetime:
-        self.go.wait(30)
-        return super().latest()
 
 
 @contextlib.asynccontextmanager

@@ -1,38 +1,21 @@
 """The dashboard as people open it: its own process, a real browser, a real collector."""
 
-import os
 import re
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
 import httpx
 import pytest
+from pages import serving
 from playwright.sync_api import Page, expect, sync_playwright
 
-from dashboard import money, server
+from dashboard import money
 
 CHROMIUM = shutil.which("chromium")
 expect.set_options(timeout=30_000)  # milliseconds; a browser, a dashboard and a collector share the cores of whoever runs this
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
-
-
-@contextmanager
-def serving(collector: str) -> Iterator[str]:
-    """The URL of a dashboard on a collector."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = os.environ | server.environment(collector)
-    with subprocess.Popen(server.command(collector, port), env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            next(line for line in process.stdout if "URL:" in line)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()  # before its output is closed: it says that it stops, and cannot when nobody listens
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,14 @@
 """One tenant's flood fills its own share of the queue, and nobody waits behind it."""
 
 import asyncio
-import threading
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 from bodies import chat, traces
+from clocks import Held
 
 from analytics.config import CollectorLimits, Config
 from analytics.errors import QueueFull, RateLimited
-from ingest.clock import Wall
 from ingest.fairness import FairQueue
 from ingest.intake import Intake
 from ingest.pipeline import Answer, Request
@@ -92,17 +90,6 @@ def test_an_end_is_seen_after_what_waits():
     queue.put("a", 1, "last")
     queue.end()
     assert (queue.take(), queue.take(), queue.is_over("small")) == ("last", None, True)
-
-
-class Held(Wall):
-    """A clock that stands still while it is held, and with it whoever reads records."""
-
-    def __init__(self):
-        self.go = threading.Event()
-
-    def latest(self) -> datetime:
-        self.go.wait(30)
-        return super().latest()
 
 
 async def flooded(data: Path) -> tuple[list, Answer]:
