@@ -144,7 +144,7 @@ def totals(policy: "Policy", charges: pl.DataFrame) -> pl.DataFrame:
 
 def places(tenants: pl.Series, scopes: pl.Series, windows: pl.Series) -> np.ndarray:
     """Fingerprints of where charges count."""
-    return fingerprint.combine(*(fingerprint.of_text(named.to_arrow()) for named in (tenants, scopes, windows)))
+    return fingerprint.combine(*map(fingerprint.of_column, (tenants, scopes, windows)))
 
 
 def decide(policy: "Policy", place: Place, charges: pl.DataFrame) -> list[Crossing]:

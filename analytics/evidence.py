@@ -84,6 +84,8 @@ def moved(table: pa.Table, rows: int, resources: int) -> pa.Table:
 def together(parts: Sequence[tuple[pl.DataFrame, pa.Table]]) -> tuple[pl.DataFrame, pa.Table]:
     """Several records with their evidence, whose owners are rows of theirs or numbers in `resource`, as one: those of the later ones are
     moved up."""
+    if len(parts) == 1:
+        return parts[0]
     records, tables, rows, used = [], [], 0, 0
     for part, table in parts:
         records.append(part.with_columns(pl.col("resource") + used))

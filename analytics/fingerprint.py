@@ -5,13 +5,17 @@ finaliser of splitmix64 (Steele, Lea and Flood, 2014).
 """
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _LONG = 256  # bytes; longer values are hashed one by one, where blake2b is faster than columns
+_FEW, _SHORT = 8, 1024  # values, and bytes of all of them, that are hashed sooner one by one than as a column
+_WORD = (1 << 64) - 1
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -34,8 +38,40 @@ def combine(*columns: np.ndarray) -> np.ndarray:
 def of_text(values: pa.Array) -> np.ndarray:
     """A fingerprint for each string or binary value of any length; null is 0. Repeated values are hashed once."""
     coded = pc.dictionary_encode(values)
-    hashes = np.append(_of_distinct(coded.dictionary.cast(pa.large_binary())), np.uint64(0))
+    few = len(coded.dictionary) <= _FEW and coded.dictionary.nbytes <= _SHORT
+    hashed = _of_few(coded.dictionary) if few else _of_distinct(coded.dictionary.cast(pa.large_binary()))
+    hashes = np.append(hashed, np.uint64(0))
     return hashes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy(zero_copy_only=False)]
+
+
+def of_column(values: pl.Series) -> np.ndarray:
+    """`of_text` of a column."""
+    return of_text(values.to_arrow()) if values.null_count() < len(values) else np.zeros(len(values), np.uint64)
+
+
+def _of_few(values: pa.Array) -> np.ndarray:
+    """The same as `_of_distinct`; a batch of few records says the same names again and again."""
+    return np.array([_of_one(value) for value in values.cast(pa.large_binary()).to_pylist()], np.uint64)
+
+
+@lru_cache(maxsize=1 << 12)
+def _of_one(value: bytes) -> int:
+    if len(value) > _LONG:
+        return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "little")
+    total = _mixed(len(value) + 1)
+    if not value:
+        return total
+    for start in range(0, max(8, 1 << (len(value) - 1).bit_length()), 8):
+        total = (total ^ int.from_bytes(value[start : start + 8], "little")) * int(_STEP) & _WORD
+        total ^= total >> 32
+    return _mixed(total)
+
+
+def _mixed(value: int) -> int:
+    """`mix` of one value."""
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _WORD
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _WORD
+    return value ^ value >> 31
 
 
 def _of_distinct(values: pa.LargeBinaryArray) -> np.ndarray:

@@ -15,6 +15,7 @@ from analytics.books import Posted
 from analytics.budgets import Limit, Place
 from analytics.control import Control
 from analytics.ledger import Ledger
+from analytics.masks import rows
 from analytics.model import SEVERITY
 from analytics.runs import Run, Runs
 from analytics.signals import Signals
@@ -129,7 +130,7 @@ class Guard:
         for charges in parts:
             for name, policy in self._policies.items() if charges.height else ():
                 totals = budgets.totals(policy, charges)
-                for _, tenant, scope, window, *_, earliest in totals.filter(self._spent[name].add(totals)).iter_rows():
+                for _, tenant, scope, window, *_, earliest in rows(totals, self._spent[name].add(totals)).iter_rows():
                     place = Place(tenant, name, scope, window)
                     touched[place] = min(earliest, touched.get(place, earliest))
         return {place for place, earliest in touched.items() if self._is_open_question(place, earliest)}

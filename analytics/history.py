@@ -32,7 +32,7 @@ class History:
     def _add_known(self) -> None:
         """Rebuilds the indexes from where they end, some commits at a time."""
         sources = self._ledger.query("queries/call_sources", tenant=self._tenant, through=self._names.through)
-        self._sources.several(fingerprint.of_text(sources["process"].to_arrow()), sources_of(sources))
+        self._sources.several(fingerprint.of_column(sources["process"]), sources_of(sources))
         for first, last in self._ledger.stretches(self._records.through):
             known = self._read("record_keys", first, last)
             self._records.add_pairs(known["record_key"].to_numpy(), known["commit_no"].to_numpy(), last)
@@ -91,7 +91,7 @@ class History:
     def links_of(self, keys: pl.Series) -> pl.DataFrame:
         """The newest link of each of these records; one that ended says NO_LONGER."""
         links = self._held("queries/links_of_records", self._records, keys.to_numpy(), keys.to_frame("record_key"))
-        return links.sort("commit_no", descending=True).unique("record_key", keep="first")
+        return links if links.is_empty() else links.sort("commit_no", descending=True).unique("record_key", keep="first")
 
     def charges_of(self, calls: pl.Series, keys: pl.Series) -> pl.DataFrame:
         """What stands charged for these calls, of which these are records: the row of each one's highest version; sign -1 if that only

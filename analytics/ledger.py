@@ -1,4 +1,4 @@
-"""The ledger's store: the only module that opens DuckDB.
+"""The ledger's store.
 
 Append-only tables in one file. A commit is one transaction; after it a high-water mark is synced beside the file, so that a ledger
 that lost what it acknowledged refuses to serve instead of showing a smaller total.
@@ -16,22 +16,13 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from analytics.database import CONFIG, ask, connect, insert, registered
 from analytics.errors import StoreError
 from analytics.mark import Mark
 from analytics.sealed import Shelf, stamp
 
 _LOG = logging.getLogger(__name__)
 SQL = Path(__file__).parent / "sql"
-_CONFIG = {
-    "storage_compatibility_version": "v1.5.0",
-    "checkpoint_threshold": "1GB",  # the automatic checkpoint stalls a commit for up to 1.7 s; see `checkpoint`
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_unsigned_extensions": "false",
-    "memory_limit": "400MB",
-    "threads": "1",
-    "max_vacuum_tasks": "0",  # a checkpoint that also merges row groups takes four times as long and as much room; `copy_to` does it
-}
 Change = tuple[str, Mapping[str, object]]
 """A statement below analytics/sql that removes or rewrites rows, and its parameters; frames among them are tables it may name."""
 REWRITE = "rewrite"
@@ -58,7 +49,7 @@ class Ledger:
         self.path = directory / "ledger.duckdb"
         self._mark = Mark(directory)
         self._local = threading.local()
-        self._connection = _connect(self.path)
+        self._connection = connect(self.path)
         try:
             is_new = self._migrate()
             self.commit_no = self._rows("select coalesce(max(commit_no), 0) from commits")[0][0]
@@ -72,9 +63,7 @@ class Ledger:
 
     def query(self, name: str, frames: Mapping[str, pl.DataFrame] | None = None, **params) -> pl.DataFrame:
         """The rows of analytics/sql/NAME.sql. `frames` may be named in it as tables."""
-        cursor = self._cursor()
-        with _registered(cursor, frames or {}):
-            return cursor.sql(statement(name), params=params or None).pl()
+        return ask(self._cursor(), statement(name), params or None, **(frames or {}))
 
     def read(self, name: str, batch_rows: int = 10_000, **params) -> pa.RecordBatchReader:
         """Like `query`, as a stream of record batches for answers that should not be held at once."""
@@ -156,7 +145,7 @@ class Ledger:
     def _copied(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor that sees a copy of everything, in this new file, as `copied`. Raises StoreError when it cannot be written."""
         cursor, here = self._connection.cursor(), self._rows("select current_database()")[0][0]
-        quoted, version = str(path).replace("'", "''"), _CONFIG["storage_compatibility_version"]
+        quoted, version = str(path).replace("'", "''"), CONFIG["storage_compatibility_version"]
         try:
             cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
             try:
@@ -179,13 +168,13 @@ class Ledger:
         return stamp(commit_no, *facts[0]) if facts else None
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
-        said = rows[[name for name in rows.columns if rows[name].null_count() < rows.height]]  # a column costs, even one of nulls
-        if said.height == 1:  # values cost a tenth of what it takes to register a frame
-            names, marks = ", ".join(f'"{name}"' for name in said.columns), ", ".join("?" * said.width)
-            cursor.execute(f"insert into {table} ({names}) values ({marks})", said.row(0))
+        if rows.height == 1:  # values cost a tenth of what it takes to register a frame
+            said = {name: value for name, value in rows.row(0, named=True).items() if value is not None}
+            names, marks = ", ".join(f'"{name}"' for name in said), ", ".join("?" * len(said))
+            cursor.execute(f"insert into {table} ({names}) values ({marks})", list(said.values()))
             return
-        with _registered(cursor, {"batch": said}):
-            cursor.execute(f"insert into {table} by name select * from batch")
+        said = rows[[name for name in rows.columns if rows[name].null_count() < rows.height]]  # a column costs, even one of nulls
+        insert(cursor, table, said)
 
     def distinct(self, table: str, column: str, tenant: str) -> pl.Series:
         """The different texts of a column of one tenant's rows."""
@@ -200,12 +189,12 @@ class Ledger:
     def _change(self, cursor: duckdb.DuckDBPyConnection, name: str, given: Mapping[str, object]) -> None:
         if name == REWRITE:
             table, column = given["table"], given["column"]
-            with _registered(cursor, {"changed": given["changed"]}):
+            with registered(cursor, {"changed": given["changed"]}):
                 sql = f'update "{table}" set "{column}" = c.after from changed c where tenant = $1 and "{column}" = c.before'
                 cursor.execute(sql, [given["tenant"]])
             return
         frames = {key: value for key, value in given.items() if isinstance(value, pl.DataFrame)}
-        with _registered(cursor, frames):
+        with registered(cursor, frames):
             cursor.execute(statement(name), {key: value for key, value in given.items() if key not in frames})
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
@@ -239,26 +228,3 @@ class Ledger:
             raise StoreError(
                 f"{self.path} holds commits up to {self.commit_no}, but {mark} were acknowledged: {missing} are missing. {then}"
             )
-
-
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return duckdb.connect(path, config=_CONFIG)
-    except duckdb.IOException as error:
-        if "lock" in str(error):
-            raise StoreError(f"{path} is in use by another process; stop it, or let commands with --data find its collector") from error
-        raise StoreError(f"{path} cannot be opened: {error}") from error
-    except duckdb.Error as error:
-        raise StoreError(f"{path} cannot be opened: {error}") from error
-
-
-@contextmanager
-def _registered(cursor: duckdb.DuckDBPyConnection, frames: Mapping[str, pl.DataFrame]):
-    for name, frame in frames.items():
-        cursor.register(name, frame)
-    try:
-        yield
-    finally:
-        for name in frames:
-            cursor.unregister(name)

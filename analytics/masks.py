@@ -4,12 +4,14 @@ A batch may be one record or ten thousand: most columns of a small one are all n
 expression costs the same for one row as for thousands.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 
+_FEW = 64  # rows that are sooner looked at one by one
 _NOT_A_TIME = np.iinfo(np.int64).min
 
 
@@ -33,6 +35,8 @@ def among(values: pl.Series, words: Collection[str]) -> np.ndarray:
     """Where a text is one of some words."""
     if values.null_count() == len(values):
         return np.zeros(len(values), bool)
+    if len(values) <= _FEW:
+        return np.array([value in words for value in values.to_list()], bool)
     coded = values.to_arrow().dictionary_encode()
     is_one = np.array([word in words for word in coded.dictionary.to_pylist()] + [False], bool)
     return is_one[pc.fill_null(coded.indices, len(is_one) - 1).to_numpy(zero_copy_only=False)]
@@ -81,9 +85,44 @@ def always(name: str, value: object, type_: pl.DataType, count: int) -> pl.Serie
     return pl.Series(name, [value], type_).new_from_index(0, count)
 
 
+def spread(values: pl.Series, places: np.ndarray) -> pl.Series:
+    """What stands at each of these places."""
+    is_one = len(places) and (places == places[0]).all()
+    return values.new_from_index(int(places[0]), len(places)) if is_one else values[places]
+
+
+def spread_rows(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
+    """The rows at these places."""
+    is_one = len(places) and (places == places[0]).all()
+    return pl.DataFrame([spread(column, places) for column in frame.get_columns()]) if is_one else frame[places]
+
+
+def each(values: pl.Series, of: Callable[[str], str | None]) -> pl.Series:
+    """What a function says of each text; it is asked once for every distinct one. Null stays."""
+    if values.null_count() == len(values):
+        return values
+    coded = values.to_arrow().dictionary_encode()
+    return pl.Series(values.name, pa.array([of(word) for word in coded.dictionary.to_pylist()], pa.string()).take(coded.indices))
+
+
+def is_hex_of(texts: pl.Series, ids: pl.Series) -> np.ndarray:
+    """Where a text is an id, spelled in hex."""
+    if texts.null_count() == len(texts):
+        return np.zeros(len(texts), bool)
+    if len(texts) <= _FEW:
+        return np.array([id_ is not None and text == id_.hex() for text, id_ in zip(texts.to_list(), ids.to_list(), strict=True)], bool)
+    return true(texts == ids.bin.encode("hex"))
+
+
+def having(frame: pl.DataFrame, columns: Iterable[pl.Series]) -> pl.DataFrame:
+    """The frame with these columns, in the place of those of the same names, else behind all others."""
+    return pl.DataFrame(list({column.name: column for column in (*frame.get_columns(), *columns)}.values()))
+
+
 def without(frame: pl.DataFrame, *names: str) -> pl.DataFrame:
     """The frame without some columns, as it is where there are none of these."""
-    return frame[[name for name in frame.columns if name not in names]]
+    kept = [name for name in frame.columns if name not in names]
+    return frame[kept] if len(kept) < frame.width else frame
 
 
 def rows(frame: pl.DataFrame, holds: np.ndarray) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 
 from analytics import fingerprint
 from analytics.index import Index
-from analytics.masks import among
+from analytics.masks import among, rows
 from analytics.model import BUCKETS, MODEL_KINDS
 from analytics.usage.told import says_usage
 
@@ -52,9 +52,9 @@ def names_of(records: pl.DataFrame, sources: Sources) -> Names:
     is_call = may_be_call(records)
     if not is_call.any():
         return Names(np.empty(0, np.uint64), np.empty(0, np.uint64))
-    calls = records[_READ][np.flatnonzero(is_call)]
+    calls = rows(records[_READ], is_call)
     ids = [_ids(calls[column], kind) for column, kind in (("response_key", _RESPONSE), ("request_key", _REQUEST))]
-    process = fingerprint.of_text(calls["process"].to_arrow())
+    process = fingerprint.of_column(calls["process"])
     minute = calls["to_us"].to_numpy() // _MINUTE
     said = says_usage(calls)
     several = sources.several(process, calls["source"].to_numpy())

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from analytics import usage
+from analytics import fingerprint, usage
 from analytics.books import Posted
 from analytics.budgets import ALL
-from analytics.masks import among, known
+from analytics.masks import among, is_hex_of, known, rows
 from analytics.model import UNATTRIBUTED
 from analytics.owners import Owners
 
@@ -66,13 +67,13 @@ class Runs:
 
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit."""
-        ended = self._ended(posted.records)
-        going = posted.records.join(ended, on=["tenant", "run"], how="anti") if ended.height else posted.records
-        if going.height:
-            charges = posted.charges.join(going, on=["tenant", "run"], how="semi")
+        is_over = self._over(posted.records)
+        if not is_over.all():
+            going = rows(posted.records, ~is_over)
+            charges = rows(posted.charges, np.isin(_keys(posted.charges), _keys(going)))
             for run in self.arriving(Posted(posted.commit_no, going, charges), now):
                 self._merge(run)
-        for key in ended.iter_rows() if self._running else ():
+        for key in rows(posted.records[["tenant", "run"]], is_over).unique().iter_rows() if self._running else ():
             self._running.pop(key, None)
 
     def running(self, now: datetime) -> list[Run]:
@@ -120,11 +121,18 @@ class Runs:
             silent = next(iter(self._running))
             self.crowded_out += run.last_seen - self._running.pop(silent).last_seen <= IDLE
 
-    def _ended(self, records: pl.DataFrame) -> pl.DataFrame:
-        """(tenant, run) whose root span is here: a trace's own root, or of an explicit run the agent or chain around it."""
+    def _over(self, records: pl.DataFrame) -> np.ndarray:
+        """Records of runs whose root span is here: a trace's own root, or of an explicit run the agent or chain around it."""
         is_root = among(records["signal"], ("span",)) & ~known(records["parent_span_id"]) & known(records["ended_at"])
-        if not is_root.any():
-            return records[["tenant", "run"]].head(0)
-        roots = records[["tenant", "run", "kind", "trace_id"]].filter(is_root)
-        encloses = pl.col("kind").is_in(_ENCLOSING) | (pl.col("run") == pl.col("trace_id").bin.encode("hex"))
-        return roots.filter(encloses)[["tenant", "run"]].unique()
+        encloses = is_root & among(records["kind"], _ENCLOSING)
+        if len(bare := np.flatnonzero(is_root & ~encloses)):
+            encloses[bare] = is_hex_of(records["run"][bare], records["trace_id"][bare])
+        if encloses.all() or not encloses.any():
+            return encloses
+        keys = _keys(records)
+        return np.isin(keys, keys[encloses])
+
+
+def _keys(frame: pl.DataFrame) -> np.ndarray:
+    """Fingerprints of whose each row is: tenant and run."""
+    return fingerprint.combine(fingerprint.of_column(frame["tenant"]), fingerprint.of_column(frame["run"]))

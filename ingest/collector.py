@@ -21,6 +21,7 @@ from ingest import http_server, otlp_grpc, otlp_http
 from ingest.access import Credentials, control_token, reached_at, require_loopback
 from ingest.clock import Clock, Replay
 from ingest.control_api import ControlApi
+from ingest.conversion import Converter, converting
 from ingest.delivery import Delivery
 from ingest.doors import Doors
 from ingest.gate import Gate
@@ -53,7 +54,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
     if config.access is None:
         require_loopback(grpc_at)
         require_loopback(http_at)
-    with reading() as read, opened(data, config, clock, read=read) as service:
+    with reading() as read, converting() as convert, opened(data, config, clock, read=read) as service:
         stopping = asyncio.Event()
         intake, delivery = Intake(service.pipeline, config.limits), Delivery(service.control, config.channels)
         # Of each port its own gate: what is late over one must not keep others out of the other.
@@ -62,7 +63,7 @@ async def running(data: Path, config: Config, clock: Clock, grpc_at: str, http_a
         ready = asyncio.Event()
         health = Health(service, intake, gates, [*intake.threads, delivery.thread], lambda: ready.is_set() and not stopping.is_set())
         credentials.hosts = (reached_at(http_at).strip("[]"),)
-        app = _app(service, intake, stopping, credentials, key, health)
+        app = _app(service, intake, convert, stopping, credentials, key, health)
         async with contextlib.AsyncExitStack() as stack:
             service.signals.listen(delivery.wake)
             delivery.start()
@@ -98,10 +99,12 @@ def _settle_history(service: Service) -> None:
         service.pipeline.settle(everything=True)
 
 
-def _app(service: Service, intake: Intake, stopping: asyncio.Event, credentials: Credentials, key: bytes, health: Health) -> Starlette:
+def _app(
+    service: Service, intake: Intake, convert: Converter, stopping: asyncio.Event, credentials: Credentials, key: bytes, health: Health
+) -> Starlette:
     control = ControlApi(service.ledger, service.control, service.signals, service.clock, stopping)
     routes = [
-        *otlp_http.routes(intake.accept, key, service.config.limits, health.gates[0], service.pipeline.tally),
+        *otlp_http.routes(intake.accept, convert, key, service.config.limits, health.gates[0], service.pipeline.tally),
         *control.routes(),
         *KeepingApi(service).routes(),
         *ReportApi(service.sources).routes(),

@@ -16,10 +16,11 @@ from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
 from analytics.errors import LoopledgerError, Retryable
 from ingest.fairness import LANES, FairQueue
 from ingest.pipeline import Answer, Pipeline, Request
+from ingest.reader import AT_ONCE
 
 _LOG = logging.getLogger(__name__)
-_LINGER = 0.003  # seconds to wait for company after the first request of a batch
-_LINGER_BUSY = 0.02  # the same while an earlier batch is being written, when waiting delays nobody
+_LINGER = 0.003  # seconds to wait for one more request
+_LONGEST = 0.02  # seconds that a batch stays open while more come, or while an earlier one is being written
 BATCH_BYTES = 4_000_000
 """Of requests that become one commit; larger ones are hardly cheaper by the span, and both processes hold several times as much."""
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
@@ -99,16 +100,20 @@ class Intake:
             del self.since[work]
 
     def _batch(self, lane: str) -> list[tuple[Request, asyncio.Future]]:
-        """What comes within the linger, or until the committer is free, up to so many bytes; nothing when the end has come."""
-        first = self.waiting.take(lane=lane)
+        """What comes one soon after the other, or until the committer is free, up to so many bytes; nothing when the end has come."""
+        first, began = self.waiting.take(lane=lane), time.monotonic()
         if first is None:
             return []
-        batch, size = [first], len(first[0].body)
-        until = time.monotonic() + (_LINGER_BUSY if "committer" in self.since else _LINGER)
-        while size < BATCH_BYTES and not self.waiting.is_over(lane) and (time.monotonic() < until or not self._decoded.empty()):
-            if item := self.waiting.take(_LINGER, lane):
-                batch.append(item)
-                size += len(item[0].body)
+        batch, size, came = [first], len(first[0].body), True
+        while size < BATCH_BYTES and not self.waiting.is_over(lane):
+            is_busy = "committer" in self.since
+            if is_busy and size <= AT_ONCE:  # it is read in this process, where it would only take turns with the commit
+                began = time.monotonic()
+            if self._decoded.empty() and (time.monotonic() - began > _LONGEST or not (came or is_busy)):
+                break
+            if came := self.waiting.take(_LINGER, lane):
+                batch.append(came)
+                size += len(came[0].body)
         return batch
 
     def _answer(self, batch: Sequence, answers: dict[Request, Answer | LoopledgerError]) -> None:

@@ -12,7 +12,7 @@ from ingest.access import TENANT_HEADER, Credentials, Principal
 from ingest.gate import Gate
 from ingest.otlp_answer import refusal, response, signal_headers
 from ingest.pipeline import Answer, Request
-from ingest.tally import Tally
+from ingest.tally import CUT_OFF, Tally
 from ingest.tls import Tls
 from ingest.wire import Signal
 
@@ -26,6 +26,12 @@ _METHODS: dict[str, Signal] = {
 _NAMED = ("x509_common_name", "x509_subject_alternative_name")
 _SOON = 0.5
 """Seconds for a body to come before it has to hold its place at the gate: most are there in a few milliseconds."""
+
+
+class _NeverThere(TooLarge):
+    """gRPC gave up a body by itself, most of all because it was larger than the limit; as often it takes the call away with it."""
+
+    reason = CUT_OFF
 
 
 class _Exports(grpc.GenericRpcHandler):
@@ -76,7 +82,7 @@ class _Exports(grpc.GenericRpcHandler):
         body = reading.result()
         if body is grpc.aio.EOF:
             self._tally.limited("body_bytes")
-            raise TooLarge(f"the body is larger than {self._limits.body_bytes} bytes, or there is none")
+            raise _NeverThere(f"the body is larger than {self._limits.body_bytes} bytes, or there is none")
         return body
 
 

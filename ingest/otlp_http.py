@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from google.protobuf.json_format import MessageToJson
@@ -15,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from analytics.config import CollectorLimits
 from analytics.errors import Forbidden, LoopledgerError, Permanent, RateLimited, Retryable, TooLarge, TooSlow, Unauthenticated
-from ingest import otlp_json
+from ingest.conversion import Converter
 from ingest.gate import Gate, Passage
 from ingest.otlp_answer import refusal, response, retry_delay, signal_headers
 from ingest.otlp_body import UnsupportedMedia, decompressed
@@ -28,10 +27,8 @@ _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 SIGNALS: dict[str, Signal] = {f"/v1/{signal}": signal for signal in ("traces", "logs", "metrics")}
 """Path -> what is sent there."""
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-_AT_ONCE = 16_384
-"""Bytes that are read where they come; more would hold up everybody else's answers."""
-_LARGE = 4_000_000
-"""Bytes that are read one after the other: JSON takes many times its size in memory."""
+_AT_ONCE = 4096
+"""Bytes that are decompressed where they come; more would hold up everybody else's answers."""
 
 
 class _UnknownMethod(Permanent):
@@ -46,10 +43,9 @@ class _UnknownPath(Permanent):
     reason = "path"
 
 
-def routes(accept: Accept, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally) -> list[Route]:
+def routes(accept: Accept, convert: Converter, key: bytes, limits: CollectorLimits, gate: Gate, tally: Tally) -> list[Route]:
     """/v1/traces, /v1/logs and /v1/metrics; profiles are refused as OTLP says."""
-    large = ThreadPoolExecutor(1, "large-bodies")
-    exports = {signal: _Export(signal, accept, key, limits, gate, tally, large) for signal in SIGNALS.values()}
+    exports = {signal: _Export(signal, accept, convert, key, limits, gate, tally) for signal in SIGNALS.values()}
     return [
         *(Route(path, exports[signal], methods=_METHODS) for path, signal in SIGNALS.items()),
         Route("/v1development/{signal}", _unknown, methods=["POST"]),
@@ -66,11 +62,11 @@ class _Export:
 
     signal: Signal
     accept: Accept
+    convert: Converter
     key: bytes
     limits: CollectorLimits
     gate: Gate
     tally: Tally
-    large: ThreadPoolExecutor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
@@ -97,12 +93,11 @@ class _Export:
 
     async def _protobuf(self, http: HttpRequest, media: str, passage: Passage) -> bytes:
         body, encoding = await self._received(http, passage), http.headers.get("content-encoding", "")
-        if media == _PROTOBUF and not encoding:
-            return body
-        if len(body) <= _AT_ONCE:
-            return self._read(body, encoding, media, passage)
-        pool = self.large if len(body) > _LARGE else None
-        return await asyncio.get_running_loop().run_in_executor(pool, self._read, body, encoding, media, passage)
+        if encoding and len(body) <= _AT_ONCE:
+            body = self._decompressed(body, encoding, passage)
+        elif encoding:
+            body = await asyncio.to_thread(self._decompressed, body, encoding, passage)
+        return await self.convert(body, self.signal) if media == _JSON else body
 
     async def _received(self, http: HttpRequest, passage: Passage) -> bytes:
         parts, size = [], 0
@@ -123,13 +118,12 @@ class _Export:
             self.tally.limited("body_bytes")
             raise TooLarge(f"the body is larger than {self.limits.body_bytes} bytes")
 
-    def _read(self, body: bytes, encoding: str, media: str, passage: Passage) -> bytes:
+    def _decompressed(self, body: bytes, encoding: str, passage: Passage) -> bytes:
         try:
-            body = decompressed(body, encoding, self.limits.body_bytes, passage.take)
+            return decompressed(body, encoding, self.limits.body_bytes, passage.take)
         except TooLarge:
             self.tally.limited("body_bytes")
             raise
-        return otlp_json.to_protobuf(body, self.signal) if media == _JSON else body
 
 
 _STATUSES = (

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analytics import fingerprint
-from analytics.masks import always
+from analytics.masks import always, coalesced, having, known, microseconds
 from analytics.model import RECORD
 from ingest import wire
 from ingest.clock import Clock
@@ -101,10 +101,10 @@ def _canonical(frames: Frames, clock: Clock) -> pl.DataFrame:
 
 def _ended(started: pl.Series, ended: pl.Series, clock: Clock) -> tuple[pl.Series, pl.Series]:
     """When records ended; and where that is when they came, because they say no time or one that is still to be."""
-    moment = ended.zip_with(ended.is_not_null(), started) if ended.null_count() else ended
-    told = (moment <= clock.latest()).fill_null(False)
+    told = microseconds(ended, started) <= np.datetime64(clock.latest(), "us").astype(np.int64)
+    told &= known(ended) | known(started)
     now = always(ended.name, clock.now(), ended.dtype, len(ended))
-    return ended if told.all() else ended.zip_with(told, now), (~told).alias("clock_skewed")
+    return ended if told.all() else ended.zip_with(pl.Series(told), now), pl.Series("clock_skewed", ~told)
 
 
 def _typed(records: pl.DataFrame) -> pl.DataFrame:
@@ -116,7 +116,7 @@ def _typed(records: pl.DataFrame) -> pl.DataFrame:
 def named(said: pl.DataFrame, traces: pl.Series) -> pl.DataFrame:
     """What dialects read, with a run for everything that has a trace."""
     if said["run"].null_count() and traces.null_count() < len(traces):
-        return said.with_columns(run=pl.coalesce("run", traces.alias("trace_id").bin.encode("hex")))
+        return having(said, [coalesced(said["run"], traces.bin.encode("hex"))])
     return said
 
 

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from analytics.masks import rows
+
 _NAMES = ("model_requested", "model_served")
 
 
 def unpriced(charges: pl.DataFrame) -> set[str]:
     """Names of the models whose calls are charged without a known price."""
-    if not charges.height:
+    if not charges.height or not (is_unpriced := charges["unpriced_calls"].to_numpy() > 0).any():
         return set()
-    without = charges.filter(pl.col("unpriced_calls") > 0)
+    without = rows(charges, is_unpriced)
     return {name for column in _NAMES for name in without[column].drop_nulls().unique()}
 
 

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from analytics.config import CollectorLimits, Config
 from ingest import otlp_grpc, otlp_http
 from ingest.access import Credentials
+from ingest.conversion import converting
 from ingest.doors import Doors
 from ingest.gate import Gate
 from ingest.intake import Intake
@@ -80,7 +81,8 @@ async def full_queue(data: Path) -> tuple[httpx.Response, grpc.StatusCode, list[
             limits, tally = CollectorLimits(queue_bytes=1), service.pipeline.tally
             intake = await stack.enter_async_context(intake_of(service, limits))
             credentials, gate = Credentials(data, Config()), Gate(limits.receiving_bytes, tally)
-            app = Doors(Starlette(routes=otlp_http.routes(intake.accept, b"key", limits, gate, tally)), credentials, tally)
+            convert = stack.enter_context(converting())
+            app = Doors(Starlette(routes=otlp_http.routes(intake.accept, convert, b"key", limits, gate, tally)), credentials, tally)
             server, port = await otlp_grpc.serve("127.0.0.1:0", intake.accept, credentials, b"key", limits, gate, tally)
             stack.push_async_callback(server.stop, 0)
             transport = httpx.ASGITransport(app)

@@ -1,23 +1,25 @@
 """The price book: what each call cost, by itself, in exact decimals.
 
-Columnar: the price set of every call is found by joins and its cost by multiplication. Python code runs once for each distinct set of
-names, never once for each call.
+Columnar: names are read once for each distinct set of them, never once for each call, and the cost of all calls is one multiplication.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
+from analytics import fingerprint
 from analytics.globs import pattern
+from analytics.masks import always, among, any_known, having, known, microseconds, nothing, spread, spread_rows, true, where, whole
 from analytics.model import BUCKETS, MONEY
 from analytics.prices.catalogue import SOURCE, Catalogue
 from analytics.prices.contracts import contract_sets
-from analytics.prices.costs import COST, EXTRAS, FULL_COST, MICRO, PRICE_OF
+from analytics.prices.costs import EXTRAS, FULL_COST, MICRO, PRICE_OF, cost_of
 from analytics.prices.final_word import final_word
-from analytics.prices.names import Names
+from analytics.prices.names import Meaning, Names
+from analytics.prices.offers import Offers, Terms
 from analytics.prices.sets import EXTRA_KEYS, PARENT, PRICE_SET, custom_set, digest, list_sets
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 TOOL_KINDS = ("tool", "sandbox")
 """Kinds that only custom prices price, by call or by second."""
 
-INPUT = BUCKETS[:5]
 MOST_TOKENS = 100_000_000
 """In one bucket of one call; more is a broken record, and its cost might not fit."""
 MOST_MICROSECONDS = 999_999_999_000_000
@@ -43,13 +44,10 @@ class PriceBook:
         self.table = table
         self.version: str = table["price_book"][0]
         self._names, self._reported = names, reported
-        self._terms = table.select(_TERMS)
-        self._prices, self._extras = (
-            rows.vstack(rows.clear(1)) for rows in (table.select(_PRICES), table.select(_FEES))
-        )  # the last: no set
-        self._has_contracts = (table["basis"] == "contract").any()
+        self._terms = Terms(table)
+        self._prices, self._fees = (rows.vstack(rows.clear(1)) for rows in (table.select(_PRICES), table.select(_FEES)))  # the last: no set
+        self._is_list = (table["basis"] == "list").to_numpy()
         self._tools = table["tool"].drop_nulls().unique(maintain_order=True).str.to_lowercase().to_list()
-        self._has_teams = table["teams"].null_count() < table.height
 
     @classmethod
     def compile(
@@ -82,14 +80,20 @@ class PriceBook:
         - `unit`, `quantity`: tokens, call or second, and how many; quantity is null if nobody said
         - `list_usd`: what the list asks; `contracted_usd`, `cost_usd`: what the contract asks, else the list; null if unpriced
         """
-        units = calls.select(*_READ).with_row_index("row").with_columns(*_UNITS).with_columns(self._epochs(calls["happened_at"]))
-        meanings = self._meanings(units.select(KEY).unique())
-        named = units.join(meanings, on=KEY, how="left", nulls_equal=True, maintain_order="left")
-        fits = self._in_force(named)
-        used = self._costs(named, fits)
-        listed = self._costs(named, fits.filter(set_basis="list")) if self._has_contracts else used
-        priced = used.with_columns(list_usd=listed["cost_usd"], price_book=pl.lit(self.version)).select(*_ADDED)
-        return final_word(calls.with_columns(priced), self._reported) if self._reported else calls.with_columns(priced)
+        units = _units(calls)
+        meanings, meaning = self._meanings(calls, units["is_tool"].to_numpy())
+        offers = self._terms.in_force(Offers.of(meanings, meaning), calls)
+        chosen = offers.first(calls.height, self.table.height)
+        offered = units.hstack(spread_rows(self._prices, chosen).get_columns())
+        cost = listed = self._cost(offered, chosen)
+        if not self._is_list.all():
+            of_list = offers.among(self._is_list).first(calls.height, self.table.height)
+            listed = self._cost(units.hstack(spread_rows(self._prices, of_list).get_columns()), of_list)
+        said = {name: spread(values, meaning) for name, values in _columns(meanings).items()}
+        added = _added(offered.hstack([said["name_problem"]]), cost, true(said["is_guess"]))
+        added = {"model": said["model"], "price_book": self._version(calls.height), **added, "list_usd": listed}
+        priced = having(calls, [added[name].alias(name) for name in _ADDED])
+        return final_word(priced, self._reported) if self._reported else priced
 
     def prices_tools(self, names: pl.Series) -> np.ndarray:
         """Which of these tools have a price of their own; like models, tools are priced whatever their case."""
@@ -97,86 +101,37 @@ class PriceBook:
             return np.zeros(len(names), bool)
         return names.str.to_lowercase().str.contains(pattern(self._tools)).fill_null(False).to_numpy()
 
-    def _epochs(self, happened_at: pl.Series) -> pl.Series:
+    def _version(self, count: int) -> pl.Series:
+        return always("price_book", self.version, pl.String(), count)
+
+    def _meanings(self, calls: pl.DataFrame, is_tool: np.ndarray) -> tuple[list[Meaning], np.ndarray]:
+        """The distinct meanings of the calls' names, and the place of each call's among them."""
+        names = [where(is_tool, calls["tool"]) if name == "tool" else calls[name] for name in _NAMES]
+        epoch = self._epochs(calls["happened_at"])
+        key = fingerprint.combine(*map(fingerprint.of_column, names), is_tool, epoch)
+        _, first, meaning = np.unique(key, return_index=True, return_inverse=True)
+        asked = zip(is_tool[first].tolist(), *(one[first].to_list() for one in names), epoch[first].tolist(), strict=True)
+        return [self._names.meaning(*one) for one in asked], meaning
+
+    def _epochs(self, happened_at: pl.Series) -> np.ndarray:
         """Which meaning of moving names holds for each call."""
         if not self._names.epochs:
-            return pl.repeat(0, len(happened_at), dtype=pl.Int64, eager=True).alias("epoch")
+            return np.zeros(len(happened_at), np.int64)
         epochs = pl.Series(self._names.epochs, dtype=happened_at.dtype).to_physical().to_numpy()
-        return pl.Series("epoch", np.searchsorted(epochs, happened_at.to_physical().fill_null(_ALWAYS).to_numpy(), side="right"))
+        return np.searchsorted(epochs, happened_at.to_physical().fill_null(_ALWAYS).to_numpy(), side="right")
 
-    def _meanings(self, keys: pl.DataFrame) -> pl.DataFrame:
-        meanings = [self._names.meaning(*key) for key in keys.iter_rows()]
-        columns = [
-            pl.Series("model", [meaning.model for meaning in meanings], pl.String),
-            pl.Series("set", [meaning.sets for meaning in meanings], pl.List(pl.UInt32)),
-            pl.Series("name_problem", [meaning.problem for meaning in meanings], pl.String),
-            pl.Series("is_guess", [meaning.is_guess for meaning in meanings], pl.Boolean),
-        ]
-        return keys.hstack(columns)
-
-    def _in_force(self, named: pl.DataFrame) -> pl.DataFrame:
-        """Call (`row`) and price set of every price that holds for it, contracts first; at most one of a call's is from the list."""
-        offers = named.select("row", "set", "at", "time_of_day", "input_tokens", "team").explode("set")
-        held = offers.hstack(self._terms[offers["set"]]).filter(*_IN_FORCE)
-        if self._has_teams:
-            held = held.with_columns(self.table["teams"].gather(held["set"])).filter(_FOR_TEAM)
-        return held.select("row", "set", "set_basis")
-
-    def _costs(self, named: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
-        """The calls, the first price set that fits each, and `cost_usd`, null where there is none."""
-        rows, sets = fits["row"].to_numpy(), fits["set"].to_numpy()
-        chosen = np.full(named.height, self.table.height)
-        chosen[rows[::-1]] = sets[::-1]  # the last write wins, so the first set of each call
-        offered = named.hstack(self._prices[chosen])
-        is_plain = all(offered[name].null_count() == offered.height for name in (*EXTRAS, "request_usd"))
-        return offered.with_columns(cost_usd=COST) if is_plain else offered.hstack(self._extras[chosen]).with_columns(cost_usd=FULL_COST)
+    def _cost(self, offered: pl.DataFrame, chosen: np.ndarray) -> pl.Series:
+        """What each call costs under the price set that is offered to it, null where there is none."""
+        if any(offered[name].null_count() < offered.height for name in (*EXTRAS, "request_usd")):
+            return offered.hstack(spread_rows(self._fees, chosen).get_columns()).select(cost_usd=FULL_COST).to_series()
+        used = tuple(bucket for bucket in BUCKETS if offered[bucket].null_count() < offered.height)
+        return offered.select(cost_usd=cost_of(used)).to_series()
 
 
 # Steps of `price`, in the order it takes them.
 
-KEY = ["is_tool", "provider", "model_requested", "model_served", "tool", "conditions", "epoch"]
-_READ = [
-    pl.col("kind").is_in(TOOL_KINDS).alias("is_tool"),
-    *KEY[1:-1],
-    "team",
-    pl.col("happened_at").to_physical().alias("at"),
-    pl.col("happened_at").dt.time().to_physical().alias("time_of_day"),
-    (pl.col("ended_at") - pl.col("started_at")).to_physical().alias("microseconds"),
-    pl.sum_horizontal(INPUT).alias("input_tokens"),
-    pl.min_horizontal(BUCKETS).alias("fewest"),
-    pl.max_horizontal(BUCKETS).alias("most"),
-    *BUCKETS,
-    *EXTRAS,
-]
-_UNITS = [
-    pl.when("is_tool").then("tool").alias("tool"),
-    pl.when(pl.col("microseconds").is_between(0, MOST_MICROSECONDS)).then("microseconds").alias("microseconds"),
-    pl.when("is_tool")
-    .then(None)
-    .when(pl.col("most").is_null())
-    .then(pl.lit("no usage"))
-    .when((pl.col("fewest") < 0) | (pl.col("most") > MOST_TOKENS))
-    .then(pl.lit("implausible usage"))
-    .alias("usage_problem"),
-]
-
-_ALWAYS, _NEVER = -(2**63), 2**63 - 1
-_FOR_TEAM = pl.col("teams").is_null() | pl.col("teams").list.contains(pl.col("team"))
-_TERMS = [
-    pl.col("basis").alias("set_basis"),
-    pl.col("valid_from", "daily_from").to_physical().fill_null(_ALWAYS),
-    pl.col("valid_to", "daily_to").to_physical().fill_null(_NEVER),
-    pl.when(pl.col("above_input_tokens") > 0).then("above_input_tokens").otherwise(_ALWAYS).alias("above"),
-    pl.col("up_to_input_tokens").fill_null(_NEVER).alias("up_to"),
-]
-_IN_FORCE = [
-    pl.col("at") >= pl.col("valid_from"),
-    pl.col("at") < pl.col("valid_to"),
-    pl.col("time_of_day") >= pl.col("daily_from"),
-    pl.col("time_of_day") < pl.col("daily_to"),
-    pl.col("input_tokens") > pl.col("above"),
-    pl.col("input_tokens") <= pl.col("up_to"),
-]
+_ALWAYS = -(2**63)
+_NAMES = ("provider", "model_requested", "model_served", "tool", "conditions")
 _PRICES = [
     "price_set",
     pl.col("provider").alias("price_provider"),
@@ -187,47 +142,91 @@ _PRICES = [
     pl.col(*(f"{price}_usd" for price in PARENT), "call_usd", "second_usd", "request_usd"),
     *(pl.col("inherited").list.contains(price).alias(f"{price}_inherited") for price in PARENT),
 ]
-
 _FEES = [f"{extra}_usd" for extra in EXTRA_KEYS if extra != "request"]
+_ADDED = (
+    "model", "price_provider", "price_model", "price_set", "price_book", "basis", "unpriced_reason", "unit", "quantity", "contract",
+    "list_usd", "contracted_usd", "cost_usd",
+)  # fmt: skip
+_PROBLEMS = pa.array(["no usage", "implausible usage"])
+_UNITS = pa.array(["tokens", "call", "second"])
 
-_priced = pl.col("cost_usd").is_not_null()
-_by_parent = pl.any_horizontal(
-    (pl.col(bucket) > 0) & pl.col(f"{price}_inherited")
-    for bucket, price in PRICE_OF.items()
-    if price != "reasoning"  # billed as output by nearly everybody: that is no guess
-)
-_of_list = (pl.col("set_basis") == "list") | pl.col("of_list")  # a custom price that leaves a bucket out means its parent's price
-_is_guess = _of_list & (_by_parent | pl.col("is_guess"))
-_is_timed = pl.col("is_tool") & pl.col("second_usd").is_not_null()
-_ADDED = [
-    "model",
-    "price_provider",
-    "price_model",
-    pl.when(_priced).then("price_set").alias("price_set"),
-    "price_book",
-    pl.when(_priced & _is_guess).then(pl.lit("estimated")).when(_priced).then("set_basis").alias("basis"),
-    pl.when(~_priced)
-    .then(
-        pl.coalesce(
-            "usage_problem",
-            "name_problem",
-            pl.when(pl.col("price_set").is_null()).then(pl.lit("no price at that time")),
-            pl.when("is_tool").then(pl.lit("no usage")),
-            pl.lit("no price for its tokens"),
-        )
+
+def _units(calls: pl.DataFrame) -> pl.DataFrame:
+    """What is priced: the tokens of each call, or its time if it is a tool's, and what is wrong with them."""
+    is_tool = among(calls["kind"], TOOL_KINDS)
+    lasted = microseconds(calls["ended_at"]) - microseconds(calls["started_at"])
+    is_timed = known(calls["ended_at"]) & known(calls["started_at"]) & (lasted >= 0) & (lasted <= MOST_MICROSECONDS)
+    counts = [whole(calls[bucket]) for bucket in BUCKETS]
+    is_broken = np.any([(count < 0) | (count > MOST_TOKENS) for count in counts], axis=0)
+    problem = np.where(any_known(calls, BUCKETS), np.where(is_broken, 1, -1), 0)
+    problem[is_tool] = -1
+    return calls[[*BUCKETS, *EXTRAS]].hstack(
+        [
+            pl.Series("is_tool", is_tool),
+            pl.Series("microseconds", pa.array(lasted, mask=~is_timed)),
+            pl.Series("usage_problem", _PROBLEMS.take(pa.array(problem, mask=problem < 0)), pl.String),
+        ]
     )
-    .alias("unpriced_reason"),
-    pl.when(~pl.col("is_tool")).then(pl.lit("tokens")).when(_is_timed).then(pl.lit("second")).otherwise(pl.lit("call")).alias("unit"),
-    pl.when(pl.col("usage_problem").is_not_null())
-    .then(None)
-    .when(~pl.col("is_tool"))
-    .then(pl.sum_horizontal(BUCKETS).cast(MONEY, strict=False))
-    .when(_is_timed)
-    .then((pl.col("microseconds").cast(pl.Decimal(38, 0)) * MICRO).cast(MONEY))
-    .otherwise(pl.lit(Decimal(1), MONEY))
-    .alias("quantity"),
-    pl.when(_priced).then("contract").alias("contract"),
-    "list_usd",
-    pl.col("cost_usd").alias("contracted_usd"),
-    "cost_usd",
-]
+
+
+def _columns(meanings: Sequence[Meaning]) -> dict[str, pl.Series]:
+    return {
+        "model": pl.Series([one.model for one in meanings], dtype=pl.String),
+        "name_problem": pl.Series("name_problem", [one.problem for one in meanings], pl.String),
+        "is_guess": pl.Series([one.is_guess for one in meanings], dtype=pl.Boolean),
+    }
+
+
+def _added(offered: pl.DataFrame, cost: pl.Series, is_guess: np.ndarray) -> dict[str, pl.Series]:
+    """What the calls are told of their price sets and costs."""
+    is_priced, is_tool = known(cost), offered["is_tool"].to_numpy()
+    timed = is_tool & known(offered["second_usd"])
+    # A custom price that leaves a bucket out means its parent's price.
+    is_of_list = among(offered["set_basis"], ("list",)) | true(offered["of_list"])
+    is_estimate = is_of_list & (is_guess | _is_by_parent(offered))
+    basis = offered["set_basis"]
+    if is_estimate.any():
+        basis = basis.zip_with(pl.Series(~is_estimate), always("basis", "estimated", pl.String(), len(basis)))
+    return {
+        "price_provider": offered["price_provider"],
+        "price_model": offered["price_model"],
+        "price_set": where(is_priced, offered["price_set"]),
+        "basis": where(is_priced, basis),
+        "unpriced_reason": nothing(offered["usage_problem"]) if is_priced.all() else _reason(offered, cost),
+        "unit": pl.Series(_UNITS.take(pa.array(np.where(timed, 2, is_tool.astype(np.int64)))), dtype=pl.String),
+        "quantity": _quantity(offered, timed),
+        "contract": where(is_priced, offered["contract"]),
+        "contracted_usd": cost,
+        "cost_usd": cost,
+    }
+
+
+def _is_by_parent(offered: pl.DataFrame) -> np.ndarray:
+    """Where a bucket that was used costs what its parent does."""
+    found = np.zeros(offered.height, bool)
+    for bucket, price in PRICE_OF.items():
+        if price != "reasoning":  # billed as output by nearly everybody: that is no guess
+            found |= true(offered[f"{price}_inherited"]) & (whole(offered[bucket]) > 0)
+    return found
+
+
+def _reason(offered: pl.DataFrame, cost: pl.Series) -> pl.Series:
+    why = pl.coalesce(
+        "usage_problem",
+        "name_problem",
+        pl.when(pl.col("price_set").is_null()).then(pl.lit("no price at that time")),
+        pl.when("is_tool").then(pl.lit("no usage")),
+        pl.lit("no price for its tokens"),
+    )
+    return offered.select(pl.when(cost.is_null()).then(why).alias("unpriced_reason")).to_series()
+
+
+def _quantity(offered: pl.DataFrame, timed: np.ndarray) -> pl.Series:
+    """How many tokens, calls or seconds; null if nobody said."""
+    is_tool = offered["is_tool"].to_numpy()
+    tokens = pl.Series("quantity", np.where(is_tool, 1, sum(whole(offered[bucket]) for bucket in BUCKETS)))
+    counted = where(~known(offered["usage_problem"]), tokens).cast(MONEY, strict=False)
+    if not timed.any():
+        return counted
+    seconds = offered.select((pl.col("microseconds").cast(pl.Decimal(38, 0)) * MICRO).cast(MONEY)).to_series()
+    return counted.zip_with(pl.Series(~timed), seconds)

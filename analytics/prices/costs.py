@@ -1,6 +1,7 @@
 """Units times prices: what a call costs under one price set, each part of it rounded half to even to nine places, then summed."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 import polars as pl
 
@@ -79,7 +80,12 @@ def _bucket_cost(bucket: str) -> pl.Expr:
 _micro_usd = (pl.col("microseconds") * pl.col("second_usd").cast(pl.Decimal(38, 12))).cast(pl.Decimal(38, 3))
 _seconds_cost = _micro_usd.cast(pl.Decimal(38, 9)) * MICRO
 
-COST = _total([_bucket_cost(bucket) for bucket in BUCKETS])
-"""Of calls whose tokens are all text, without fees."""
+
+@lru_cache
+def cost_of(buckets: tuple[str, ...]) -> pl.Expr:
+    """Of calls whose tokens are all text and in these buckets, without fees."""
+    return _total([_bucket_cost(bucket) for bucket in buckets] or [_ZERO])
+
+
 FULL_COST = _total(_full_parts())
 """Of any call."""

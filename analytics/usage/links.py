@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analytics.masks import among, where
+from analytics.masks import among, rows, where
 from analytics.usage import sums
 from analytics.usage.sums import Sums
 from analytics.usage.tree import rows_of
@@ -26,25 +26,25 @@ def links_of(
     nodes: pl.DataFrame, listed: np.ndarray, calls: pl.DataFrame, call_ids: pl.Series, verdicts: Sums, inside: np.ndarray
 ) -> pl.DataFrame:
     """LINK of the listed nodes. `call_ids` of every node; `inside`: calls whose usage is in a sum around them."""
-    rows = np.flatnonzero(listed)
-    keys, ids = nodes["record_key"].to_numpy()[rows], call_ids.to_numpy()[rows]
+    at = np.flatnonzero(listed)
+    keys, ids = nodes["record_key"].to_numpy()[at], call_ids.to_numpy()[at]
     call = rows_of(calls["call_id"].to_numpy(), ids)
     counts = np.append(calls["primary"].to_numpy(), np.uint64(0))[call] == keys
     counts[call == calls.height] = False
     spoken = among(nodes["usage_role"], NOT_COUNTED) | inside | np.array(verdicts.verdict, bool)
-    odd = np.flatnonzero(~counts | spoken[rows])
-    reason = np.full(len(rows), "counts", object)
+    odd = np.flatnonzero(~counts | spoken[at])
+    reason = np.full(len(at), "counts", object)
     if len(odd):
-        reason[odd] = _reasons(nodes, rows[odd], calls, call[odd], counts[odd], verdicts, inside)
-    remainder = pl.Series("remainder_tokens", verdicts.remainder[rows], pl.Int64)
+        reason[odd] = _reasons(nodes, at[odd], calls, call[odd], counts[odd], verdicts, inside)
+    remainder = pl.Series("remainder_tokens", verdicts.remainder[at], pl.Int64)
     return pl.DataFrame(
         [
             pl.Series("record_key", keys),
             pl.Series("call_id", ids),
             pl.Series("counts", counts),
             pl.Series("reason", pa.array(reason, pa.string())),
-            where(verdicts.remainder[rows] > 0, remainder),
-            *nodes[["agent", "role"]][rows].get_columns(),
+            where(verdicts.remainder[at] > 0, remainder),
+            *rows(nodes[["agent", "role"]], listed).get_columns(),
         ]
     )
 

@@ -56,8 +56,8 @@ def prepared(records: pl.DataFrame) -> pl.DataFrame:
         "out_tokens": output_tokens,
         "from_us": microseconds(started, ended),
         "to_us": microseconds(ended, started),
-        "response_key": _text(records["response_id"]),
-        "request_key": _text(records["request_id"]),
+        "response_key": fingerprint.of_column(records["response_id"]),
+        "request_key": fingerprint.of_column(records["request_id"]),
         "source": sources_of(records),
     }
     return records.hstack([pl.Series(name, values) for name, values in numbers.items()])
@@ -66,12 +66,7 @@ def prepared(records: pl.DataFrame) -> pl.DataFrame:
 def sources_of(records: pl.DataFrame) -> np.ndarray:
     """Who wrote each record: the signal, the instrumentation scope and, for log records, the event."""
     names = where(among(records["signal"], ("log",)), records["name"])
-    return fingerprint.combine(*map(_text, (records["signal"], records["runtime"], names)))
-
-
-def _text(values: pl.Series) -> np.ndarray:
-    """Fingerprints, 0 for null."""
-    return fingerprint.of_text(values.to_arrow()) if values.null_count() < len(values) else np.zeros(len(values), np.uint64)
+    return fingerprint.combine(*map(fingerprint.of_column, (records["signal"], records["runtime"], names)))
 
 
 def resolve(records: pl.DataFrame, priced_tools: PricedTools, counted: pl.Series, settled: pl.Series) -> Resolved:

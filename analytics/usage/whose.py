@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from analytics import tags
-from analytics.masks import coalesced, where, whole
+from analytics.masks import coalesced, is_hex_of, where, whole
 from analytics.model import FLOWING, OF_RESOURCE
 from analytics.usage.tree import Tree
 
@@ -36,11 +36,8 @@ def _own(said: pl.DataFrame) -> Iterator[pl.Series]:
         if name in OF_RESOURCE and of_resource.any():
             own = where((of_resource & (1 << OF_RESOURCE.index(name))) == 0, own)
         if name == "run" and own.null_count() < len(own):
-            own = where(said.select(_IS_NO_TRACE).to_series().to_numpy(), own)
+            own = where(~is_hex_of(own, said["trace_id"]), own)
         yield own
-
-
-_IS_NO_TRACE = pl.col("run").ne_missing(pl.col("trace_id").bin.encode("hex"))
 
 
 def held(some: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:

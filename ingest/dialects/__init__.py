@@ -4,6 +4,7 @@ To add a dialect: one file beside this one, one place in ORDER. The first whose 
 """
 
 import re
+from collections.abc import Sequence
 from importlib import import_module
 
 import numpy as np
@@ -11,11 +12,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics.masks import always, coalesced, nothing
+from analytics.masks import always, coalesced, having, nothing, spread
 from analytics.model import OF_RESOURCE
 from ingest.dialects.buckets import settled
 from ingest.dialects.dialect import COMMON, Coded, Dialect, choose, coded, read, word_kinds
-from ingest.dialects.everywhere import EVERYWHERE
+from ingest.dialects.everywhere import everywhere
 from ingest.wire import Frames
 
 ORDER = (
@@ -81,15 +82,22 @@ def translate(frames: Frames) -> pl.DataFrame:
         "traced": _traced(frames),
         "usage_role": always("usage_role", None, pl.String(), len(chosen)),
     }
-    known = said.hstack([*_DECLARED[chosen].get_columns(), *(series.alias(column) for column, series in beside.items())])
     present = np.unique(chosen).tolist()
+    known = said.hstack([*_declared(chosen, present), *(series.alias(column) for column, series in beside.items())])
     for place in present:
         dialect = DIALECTS[place]
         for step in dialect.refinements if len(present) == 1 else dialect.refinements_among_others:
             known = known.with_columns(step)
-    known = known.with_columns(EVERYWHERE)
+    known = everywhere(known)
     of_resource = _of_resource(known, resources, frames.records["resource"].to_numpy())
-    return settled(known.with_columns(*of_resource, _measure(frames.signal, names, said, chosen)))
+    return settled(having(known, [*of_resource, _measure(frames.signal, names, said, chosen)]))
+
+
+def _declared(chosen: np.ndarray, present: Sequence[int]) -> list[pl.Series]:
+    """What the chosen dialects say of all their records."""
+    if len(present) == 1:
+        return [column.new_from_index(present[0], len(chosen)) for column in _DECLARED.get_columns()]
+    return _DECLARED[chosen].get_columns()
 
 
 def _names(frames: Frames, keys: Coded) -> pl.Series:
@@ -109,15 +117,16 @@ def _column(values: pa.Array | pa.ChunkedArray, rows: np.ndarray) -> pl.Series:
 
 def _kind(signal: str, said: pl.Series) -> pl.Series:
     """A point is no step; a record whose kind nobody says is "other"."""
-    return said.fill_null("other") if signal != "metrics" else pl.repeat("other", len(said), eager=True)
+    other = always("kind", "other", pl.String(), len(said))
+    return coalesced(said, other) if signal != "metrics" else other
 
 
 def _traced(frames: Frames) -> pl.Series:
     """Whether a record knows its trace."""
     count = frames.records.num_rows
     if frames.signal == "metrics":
-        return pl.repeat(False, count, eager=True)
-    return pl.Series(pc.equal(pc.binary_length(frames.records["trace_id"]), 16)).fill_null(False)
+        return pl.Series(np.zeros(count, bool))
+    return pl.Series(pc.fill_null(pc.equal(pc.binary_length(frames.records["trace_id"]), 16), False))
 
 
 def _resources(frames: Frames) -> pl.DataFrame:
@@ -127,7 +136,7 @@ def _resources(frames: Frames) -> pl.DataFrame:
 
 def _of_resource(known: pl.DataFrame, resources: pl.DataFrame, rows: np.ndarray) -> list[pl.Series]:
     """What the record itself does not say, its resource may; `of_resource` notes which. `rows`: of each record's resource."""
-    of_record = {name: resources[name][rows] for name in COMMON if resources[name].null_count() < resources.height}
+    of_record = {name: spread(resources[name], rows) for name in COMMON if resources[name].null_count() < resources.height}
     bits = np.zeros(known.height, np.int8)
     for bit, name in enumerate(OF_RESOURCE):
         if name in of_record:

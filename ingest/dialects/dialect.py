@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analytics.masks import spread_rows
 from analytics.model import KINDS, MONEY, USAGE_ROLES
 from ingest.wire import Attributes, Frames
 
@@ -206,7 +207,7 @@ def read(attributes: Attributes, coded_keys: Coded, chosen: np.ndarray, dialects
     said, place = np.unique(column[rows], return_inverse=True)
     position = np.full(len(said) * count, -1)
     position[place * count + attributes.owner[rows]] = rows
-    table = _NOTHING[np.zeros(count, np.uint32)]
+    table = spread_rows(_NOTHING, np.zeros(count, np.int64))
     for number, places in zip(said.tolist(), position.reshape(len(said), count), strict=True):
         table.replace_column(number, _taken(attributes.rows, places, names[number]))
     return table

@@ -1,0 +1,68 @@
+"""DuckDB: how it is opened, and how frames get in and out."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from analytics.errors import StoreError
+
+CONFIG = {
+    "storage_compatibility_version": "v1.5.0",
+    "checkpoint_threshold": "1GB",  # the automatic checkpoint stalls a commit for up to 1.7 s; see `checkpoint`
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    "memory_limit": "400MB",
+    "threads": "1",
+    "max_vacuum_tasks": "0",  # a checkpoint that also merges row groups takes four times as long and as much room; `copy_to` does it
+}
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """The database in a file, which is made if there is none. Raises StoreError when it is locked or no database."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return duckdb.connect(path, config=CONFIG)
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise StoreError(f"{path} is in use by another process; stop it, or let commands with --data find its collector") from error
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+# DuckDB finds a frame under the name of a variable; to register one costs as much as the statement.
+
+
+def insert(cursor: duckdb.DuckDBPyConnection, table: str, batch: pl.DataFrame) -> None:
+    """Adds rows to a table, by the names of their columns."""
+    cursor.execute(f"insert into {table} by name select * from batch")
+
+
+def ask(
+    cursor: duckdb.DuckDBPyConnection,
+    sql: str,
+    params: dict | None,
+    *,
+    wanted: pl.DataFrame | None = None,
+    wanted_commits: pl.DataFrame | None = None,
+    **others: pl.DataFrame,
+) -> pl.DataFrame:
+    """The rows of a query in which frames may be named as tables."""
+    with registered(cursor, others):
+        return cursor.sql(sql, params=params).pl()
+
+
+@contextmanager
+def registered(cursor: duckdb.DuckDBPyConnection, frames: Mapping[str, pl.DataFrame]) -> Iterator[None]:
+    """Frames are tables by their names for as long as the context lasts."""
+    for name, frame in frames.items():
+        cursor.register(name, frame)
+    try:
+        yield
+    finally:
+        for name in frames:
+            cursor.unregister(name)
