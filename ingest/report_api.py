@@ -1,12 +1,15 @@
 """The read API: reports as JSON, CSV, Arrow or Parquet, each answer with the collector's time, commit and coverage."""
 
+import asyncio
 import json
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
 
 import polars as pl
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,12 +20,17 @@ from ingest.explanation import UnknownRunError, explained, nested, next_cursor
 from ingest.formats import to_arrow, to_csv, to_objects, to_parquet, to_plain
 from ingest.problems import problem
 
+_AT_ONCE = 2
+"""Reports that are made at the same time."""
+_NICE = 10
+
 
 class ReportApi:
     """Routes under /api/v1; `sources` gives what a report may read at that moment."""
 
     def __init__(self, sources: Callable[[], Sources]):
         self._sources = sources
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "report", _give_way)
         self._coverage = lru_cache(maxsize=64)(self._known)  # the answers of a page share a window and a commit
 
     def routes(self) -> list[Route]:
@@ -64,7 +72,8 @@ class ReportApi:
             return problem(404, "no-such-report", f"There is no report {name!r}", f"There are {', '.join(REPORTS)}.")
         try:
             question = _question(request, run)
-            return await run_in_threadpool(self._build, name, question, request.headers.get("accept", ""), run)
+            asked = (name, question, request.headers.get("accept", ""), run)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._build, *asked)
         except UnknownRunError as error:
             return problem(404, "no-such-run", f"There is no run {run!r}", str(error))
         except QuestionError as error:
@@ -92,6 +101,11 @@ class ReportApi:
     def _known(self, commit: int, tenant: str, since: datetime | None, until: datetime | None) -> dict:
         known = coverage(self._sources(), Question(tenant, since, until))
         return {name: to_plain(value) for name, value in known.items()}
+
+
+def _give_way() -> None:
+    """This thread works when those that store have nothing to do."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 _WRITERS = {"application/vnd.apache.arrow.stream": to_arrow, "application/vnd.apache.parquet": to_parquet, "text/csv": to_csv}

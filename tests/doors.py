@@ -23,6 +23,7 @@ from analytics.config import Config
 from ingest.access import Credentials, new_token, proof_of
 from ingest.clock import Wall
 from ingest.collector import _app
+from ingest.conversion import Converter
 from ingest.doors import _OPEN, right_to
 from ingest.gate import Gate
 from ingest.health import Health
@@ -81,7 +82,7 @@ def routes() -> list[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as place, opened(Path(place), Config(), Wall()) as service:
         intake, gate = Intake(service.pipeline), Gate(1, service.pipeline.tally)
         health = Health(service, intake, [gate], [], lambda: True)
-        app = _app(service, intake, None, Credentials(Path(place), Config()), b"key", health)
+        app = _app(service, intake, Converter(), None, Credentials(Path(place), Config()), b"key", health)
     paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
     over_http = [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]
     return [*over_http, *((GRPC, path) for path in _METHODS)]

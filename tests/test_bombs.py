@@ -6,7 +6,9 @@ The table of the full form: python tests/bombs.py
 from collections.abc import Iterator
 
 import bombs
+import payloads
 import pytest
+import steady
 
 MOST_MIB = 3000
 """Of the collector and its reader together, with room for a machine that frees memory late."""
@@ -38,14 +40,14 @@ TOLD = {
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bombs.Target]:
-    with bombs.aimed(tmp_path_factory.mktemp("bombs")) as target:
-        yield target
+def aimed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[payloads.Target, steady.Clients]]:
+    with bombs.aimed(tmp_path_factory.mktemp("bombs")) as aimed:
+        yield aimed
 
 
-@pytest.mark.parametrize("bomb", bombs.BOMBS, ids=lambda bomb: bomb.__name__)
-def test_a_bomb_is_answered_and_hurts_nobody(target: bombs.Target, bomb):
-    row = bombs.thrown(target, bomb, bombs.SHORT)
+@pytest.mark.parametrize("bomb", payloads.BOMBS, ids=lambda bomb: bomb.__name__)
+def test_a_bomb_is_answered_and_hurts_nobody(aimed: tuple[payloads.Target, steady.Clients], bomb):
+    row = bombs.thrown(*aimed, bomb, payloads.SHORT)
     assert row.answered.keys() <= TOLD[row.bomb]
     assert row.answered.total() > 0
     assert (dict(row.failed), len(row.good) > 1) == ({}, True)
@@ -53,4 +55,4 @@ def test_a_bomb_is_answered_and_hurts_nobody(target: bombs.Target, bomb):
 
 
 def test_every_bomb_has_an_answer():
-    assert TOLD.keys() == {bomb.__name__ for bomb in bombs.BOMBS}
+    assert TOLD.keys() == {bomb.__name__ for bomb in payloads.BOMBS}

@@ -15,6 +15,7 @@ from ingest.access import Credentials
 from ingest.cli import main
 from ingest.clock import Wall
 from ingest.collector import _app
+from ingest.conversion import Converter
 from ingest.gate import Gate
 from ingest.health import Health
 from ingest.intake import Intake
@@ -27,9 +28,8 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     place = tmp_path_factory.mktemp("routes")
     with opened(place, Config(), Wall()) as service:
         intake, gate = Intake(service.pipeline), Gate(1, service.pipeline.tally)
-        app = _app(
-            service, intake, asyncio.Event(), Credentials(place, Config()), b"key", Health(service, intake, [gate], [], lambda: True)
-        )
+        health = Health(service, intake, [gate], [], lambda: True)
+        app = _app(service, intake, Converter(), asyncio.Event(), Credentials(place, Config()), b"key", health)
     paths = [(route, re.sub(r"{[^}]*}", "x", route.path)) for route in app.routes]
     return [(method, path) for route, path in paths for method in sorted(route.methods - {"HEAD"})]
 
