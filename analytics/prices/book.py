@@ -4,6 +4,7 @@ Columnar: names are read once for each distinct set of them, never once for each
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,13 +56,14 @@ class PriceBook:
         reported: Sequence["Reported"] = (),
     ) -> "PriceBook":  # fmt: skip
         """The book of genai-prices' list, these custom prices and contracts; where several fit a call, the first one prices it."""
-        catalogue = Catalogue()
-        listed = list(list_sets(catalogue.entries))
+        if not (custom or contracts or aliases or reported):
+            return _of_the_list()
+        catalogue, table = _list()
+        listed = list(list_sets(catalogue.entries)) if contracts else []
         agreed = {row["price_set"]: row for row in map(custom_set, custom)}
         agreed |= {row["price_set"]: row for contract in contracts for row in contract_sets(contract, listed, catalogue)}
-        said = [*agreed, *(entry.model_dump(mode="json") for entry in (*aliases, *reported))]
-        version = f"{SOURCE}+custom-{digest(said)}" if said else SOURCE
-        table = pl.DataFrame([*agreed.values(), *listed], schema=PRICE_SET).with_columns(price_book=pl.lit(version))
+        version = f"{SOURCE}+custom-{digest([*agreed, *(entry.model_dump(mode='json') for entry in (*aliases, *reported))])}"
+        table = pl.concat([pl.DataFrame([*agreed.values()], schema=PRICE_SET), table]).with_columns(price_book=pl.lit(version))
         return cls(Names(catalogue, table, aliases), table, reported)
 
     def price(self, calls: pl.DataFrame) -> pl.DataFrame:
@@ -126,6 +128,19 @@ class PriceBook:
             return offered.hstack(spread_rows(self._fees, chosen).get_columns()).select(cost_usd=FULL_COST).to_series()
         used = tuple(bucket for bucket in BUCKETS if offered[bucket].null_count() < offered.height)
         return offered.select(cost_usd=cost_of(used)).to_series()
+
+
+@cache
+def _list() -> tuple[Catalogue, pl.DataFrame]:
+    """What genai-prices lists, by name and as a table."""
+    catalogue = Catalogue()
+    return catalogue, pl.DataFrame(list_sets(catalogue.entries), schema=PRICE_SET).with_columns(price_book=pl.lit(SOURCE))
+
+
+@cache
+def _of_the_list() -> PriceBook:
+    catalogue, table = _list()
+    return PriceBook(Names(catalogue, table), table)
 
 
 # Steps of `price`, in the order it takes them.
