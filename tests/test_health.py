@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import ctypes
+import os
 import sqlite3
 import subprocess
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import faults
 import httpx
+import psutil
 import pytest
 from bodies import PROTOBUF, chat, traces
 from collectors import Collector, configure, running
@@ -45,6 +48,14 @@ def asked(collector: Collector, path: str) -> tuple[int, str]:
 def test_a_collector_that_works_is_alive_and_ready(collector: Collector):
     assert export(collector) == 200
     assert (asked(collector, "/healthz"), asked(collector, "/readyz")) == ((200, ""), (200, ""))
+
+
+def test_reports_give_way_to_what_is_stored(collector: Collector):
+    collector.report("spend")
+    threads = psutil.Process(collector.process.pid).threads()
+    steps_back = Counter(os.getpriority(os.PRIO_PROCESS, thread.id) for thread in threads)
+    assert steps_back[10] == 1
+    assert steps_back[0] == len(threads) - 1
 
 
 @pytest.fixture
