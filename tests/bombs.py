@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,11 +53,11 @@ def measured(target: Target, row: Row) -> Iterator[None]:
     over, process = threading.Event(), psutil.Process(target.collector.process.pid)
 
     def watch() -> None:
-        while not over.wait(0.02):
-            try:
+        while True:
+            with suppress(psutil.NoSuchProcess):
                 row.rss_mib = max(row.rss_mib, sum(one.memory_info().rss for one in (process, *process.children())) // _MIB)
-            except psutil.NoSuchProcess:
-                continue
+            if over.wait(0.02):
+                return
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(watch)

@@ -43,13 +43,18 @@ class Clients:
     def __init__(self, lines: Iterator[str]):
         self._exports: list[Export] = []
         self._more = threading.Condition()
-        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
+        self._reader.start()
 
     def between(self, began: float, ended: float) -> list[Export]:
-        """The exports that began in that time, once both clients have come beyond it."""
+        """The exports that were under way in that time, once both clients have come beyond it."""
         with self._more:
             self._more.wait_for(lambda: {one.client for one in self._exports if one.began > ended} == {"http", "grpc"}, 2 * _LONGEST)
-            return [one for one in self._exports if began <= one.began <= ended]
+            return [one for one in self._exports if one.began <= ended and one.began + one.seconds >= began]
+
+    def join(self) -> None:
+        """Waits for their last exports."""
+        self._reader.join()
 
     def _read(self, lines: Iterator[str]) -> None:
         for line in lines:
@@ -70,6 +75,7 @@ def exporting(collector: Collector, token: str) -> Iterator[Clients]:
             yield clients
         finally:
             process.stdin.close()
+            clients.join()
 
 
 def over_http(address: str, token: str) -> str:
