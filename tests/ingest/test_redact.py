@@ -202,7 +202,7 @@ def test_an_attribute_without_a_value_stays_one():
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=20) | st.integers(-(2**63), 2**63 - 1) | st.none(), max_size=8))
 def test_rows_keep_their_place_and_texts_stay_or_leave_whole(said):
     for value, kept in zip(said.values(), stored(said).values(), strict=True):
-        assert kept == value or kept == noted(value)
+        assert kept in (value, noted(value) if isinstance(value, str) else None)
 
 
 def test_nothing_that_a_prompt_of_the_samples_says_is_stored():
