@@ -21,6 +21,7 @@ from ingest.reader import AT_ONCE
 _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for one more request
 _LONGEST = 0.02  # seconds that a batch stays open while more come, or while an earlier one is being written
+_PATIENCE = 0.25  # seconds after which a batch is closed, however busy the other lane keeps the committer
 BATCH_BYTES = 4_000_000
 """Of requests that become one commit; larger ones are hardly cheaper by the span, and both processes hold several times as much."""
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
@@ -102,10 +103,11 @@ class Intake:
     def _batch(self, lane: str) -> list[tuple[Request, asyncio.Future]]:
         """What comes one soon after the other, or until the committer is free, up to so many bytes; nothing when the end has come."""
         first, began = self.waiting.take(lane=lane), time.monotonic()
+        until = began + _PATIENCE
         if first is None:
             return []
         batch, size, came = [first], len(first[0].body), True
-        while size < BATCH_BYTES and not self.waiting.is_over(lane):
+        while size < BATCH_BYTES and not self.waiting.is_over(lane) and time.monotonic() < until:
             is_busy = "committer" in self.since
             if is_busy and size <= AT_ONCE:  # it is read in this process, where it would only take turns with the commit
                 began = time.monotonic()

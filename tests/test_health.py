@@ -54,8 +54,8 @@ def test_reports_give_way_to_what_is_stored(collector: Collector):
     collector.report("spend")
     threads = psutil.Process(collector.process.pid).threads()
     steps_back = Counter(os.getpriority(os.PRIO_PROCESS, thread.id) for thread in threads)
-    assert steps_back[10] == 1
-    assert steps_back[0] == len(threads) - 1
+    assert steps_back[10] in (1, 2)
+    assert steps_back[0] == len(threads) - steps_back[10]
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ class PriceBook:
         if not self._names.epochs:
             return np.zeros(len(happened_at), np.int64)
         epochs = pl.Series(self._names.epochs, dtype=happened_at.dtype).to_physical().to_numpy()
-        return np.searchsorted(epochs, happened_at.to_physical().fill_null(_ALWAYS).to_numpy(), side="right")
+        return np.searchsorted(epochs, microseconds(happened_at), side="right")
 
     def _cost(self, offered: pl.DataFrame, chosen: np.ndarray) -> pl.Series:
         """What each call costs under the price set that is offered to it, null where there is none."""
@@ -145,7 +145,6 @@ def _of_the_list() -> PriceBook:
 
 # Steps of `price`, in the order it takes them.
 
-_ALWAYS = -(2**63)
 _NAMES = ("provider", "model_requested", "model_served", "tool", "conditions")
 _PRICES = [
     "price_set",

@@ -9,7 +9,7 @@ from clocks import Held
 
 from analytics.config import CollectorLimits, Config
 from analytics.errors import QueueFull, RateLimited
-from ingest.fairness import FairQueue
+from ingest.fairness import LANES, FairQueue
 from ingest.intake import Intake
 from ingest.pipeline import Answer, Request
 from ingest.service import opened
@@ -116,3 +116,12 @@ def test_a_flood_is_told_to_slow_down_and_others_pass(tmp_path: Path):
     assert kinds == {Answer, RateLimited}
     assert sum(isinstance(answer, Answer) for answer in flood) == 16  # of 20, four fifths
     assert isinstance(quiet, Answer)
+
+
+def test_what_is_small_is_read_although_the_other_lane_keeps_the_committer_busy(tmp_path: Path):
+    with opened(tmp_path, Config(), Held()) as service:
+        intake = Intake(service.pipeline)
+        intake.since["committer"] = 0.0
+        request = Request(traces(chat()), "traces", "default")
+        intake.waiting.put("default", len(request.body), (request, None))
+        assert intake._batch(LANES[0]) == [(request, None)]
