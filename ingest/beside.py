@@ -14,6 +14,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from ingest.lean import without_pandas
+
 _TRIES = 2  # a process can be killed from outside; what kills two is the question
 _LONGEST = 60.0  # seconds for one answer; the largest body takes two
 Result = TypeVar("Result")
@@ -96,5 +98,6 @@ def _answer(question: bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    without_pandas()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its collector ends it
     serve(Connection(int(sys.argv[1])))

@@ -272,7 +272,3 @@ def _add_report(add: Callable) -> None:
 def _fail(code: int, text: str) -> int:
     print(f"loopledger: {text}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-LOOPLEDGER = (sys.executable, "-m", "ingest.cli")
+LOOPLEDGER = (sys.executable, "-m", "ingest")
 SECRET = "whsec_bG9vcGxlZGdlciB0ZXN0IHNlY3JldCwgMzIgYnl0ZXM="
 MODEL = "metered-model"
 """Costs INPUT_USD and OUTPUT_USD a token, under `configure`."""

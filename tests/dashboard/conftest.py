@@ -30,7 +30,7 @@ contracts:
 def collector(data: Path, *options: str | Path) -> Iterator[str]:
     """The URL of a collector under the replay clock, for as long as the context lasts."""
     ports = ("--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
-    command = [sys.executable, "-m", "ingest.cli", "collector", "--data", data, *ports, "--clock", "replay", *options]
+    command = [sys.executable, "-m", "ingest", "collector", "--data", data, *ports, "--clock", "replay", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield next(line.split()[-1] for line in process.stdout if line.startswith("OTLP/HTTP"))

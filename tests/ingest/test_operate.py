@@ -143,6 +143,6 @@ def test_a_directory_that_a_collector_holds_is_refused(data, tmp_path):
     with running(data) as collector:
         assert collector
         told = subprocess.run(
-            [sys.executable, "-m", "ingest.cli", *REATTRIBUTE, "--data", str(data)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "ingest", *REATTRIBUTE, "--data", str(data)], capture_output=True, text=True, check=False
         )
     assert (told.returncode, "stop it first" in told.stderr) == (3, True)

@@ -1,0 +1,17 @@
+"""`loopledger`, and `python -m ingest`: the command line in a process of its own."""
+
+import sys
+
+from ingest.lean import without_pandas
+
+
+def main() -> int:
+    """Runs one command, as `ingest.cli.main` does."""
+    without_pandas()
+    from ingest.cli import main as command
+
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
