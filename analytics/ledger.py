@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from analytics.database import CONFIG, ask, connect, insert, registered
+from analytics.database import CONFIG, ask, connect, give_back, insert, registered
 from analytics.errors import StoreError
 from analytics.mark import Mark
 from analytics.sealed import Shelf, stamp
@@ -108,6 +108,7 @@ class Ledger:
         if not wal.exists() or wal.stat().st_size < _WAL_BYTES:
             return False
         self._cursor().execute("checkpoint")
+        give_back()
         return True
 
     def accept_loss(self, now: datetime, reason: str) -> int:

@@ -7,6 +7,7 @@ ledger, and both are removed and built again.
 import mmap
 import zlib
 from collections.abc import Callable, Iterator
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,14 @@ class Shelf:
 
     def add(self, fingerprints: np.ndarray, commits: np.ndarray, through: int) -> None:
         """Seals a run of sorted fingerprints, which brings the index up to commit `through`."""
-        body = b"".join((filter_of(fingerprints).tobytes(), fingerprints.astype("<u8").tobytes(), commits.astype("<u4").tobytes()))
-        header = np.array([(_VERSION, len(fingerprints), through, self._stamp_of(through), zlib.crc32(body))], _HEADER)
+        columns = (filter_of(fingerprints), fingerprints.astype("<u8", copy=False), commits.astype("<u4", copy=False))
+        checksum = reduce(lambda sum_, column: zlib.crc32(column, sum_), columns, 0)
+        header = np.array([(_VERSION, len(fingerprints), through, self._stamp_of(through), checksum)], _HEADER)
         path, part = self._path(len(self._runs)), self._directory / "next"
         self._directory.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(header.tobytes() + body)
+        with part.open("wb") as file:
+            for column in (header, *columns):
+                file.write(column)
         part.replace(path)
         self._runs.append(Sealed(path))
 

@@ -116,7 +116,8 @@ class _Older:
     def __init__(self, columns: Columns, directory: Path):
         self._filter, self._map, self.columns = filter_of(columns.places), None, columns
         with suppress(OSError), tempfile.TemporaryFile(dir=directory) as file:
-            file.write(columns.places.tobytes() + columns.sums.tobytes())
+            file.write(columns.places)
+            file.write(columns.sums)
             file.flush()
             self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
             held = np.frombuffer(self._map, np.int64)
@@ -146,5 +147,6 @@ def _newest(parts: Sequence[Columns]) -> Columns:
     """Several as one; of a place in several the last holds."""
     places, sums = np.concatenate([part.places for part in parts]), np.concatenate([part.sums for part in parts])
     order = np.argsort(places, kind="stable")
-    is_last = np.append(places[order][1:] != places[order][:-1], True)
-    return Columns(places[order][is_last], sums[order][is_last])
+    ascending = places[order]
+    last = order[np.append(ascending[1:] != ascending[:-1], True)]
+    return Columns(places[last], sums[last])

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for one more request
 _LONGEST = 0.02  # seconds that a batch stays open while more come, or while an earlier one is being written
 _PATIENCE = 0.25  # seconds after which a batch is closed, however busy the other lane keeps the committer
-BATCH_BYTES = 4_000_000
+BATCH_BYTES = 3_000_000
 """Of requests that become one commit; larger ones are hardly cheaper by the span, and both processes hold several times as much."""
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
 _END = None
