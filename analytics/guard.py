@@ -2,8 +2,10 @@
 
 It keeps running totals and asks the ledger for the exact crossing only when a total says there is one. Its decisions become durable in one
 transaction of the control store; after a crash it takes up the commits behind its cursor, and unique keys make every effect happen once.
+Totals are stored as they were at the cursor; those of a policy that is new or changed begin with the whole ledger.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,17 +15,22 @@ import polars as pl
 from analytics import budgets, effects
 from analytics.books import Posted
 from analytics.budgets import Limit, Place
-from analytics.control import Control
-from analytics.ledger import Ledger
+from analytics.control import Control, name_of
+from analytics.ledger import Ledger, statement
 from analytics.masks import rows
 from analytics.model import SEVERITY
 from analytics.runs import Run, Runs
 from analytics.signals import Signals
-from analytics.spending import Spending
+from analytics.spending import SUMS, Spending
 from analytics.undeclared import EVER, Undeclared
 
 if TYPE_CHECKING:
     from analytics.config import Loop, Policy
+
+_LOG = logging.getLogger(__name__)
+_RULES = 1  # grows when what is spent is summed otherwise
+_SHELVES = "spending"
+_MOST_TAKEN = 1 << 18  # charges that a start after a crash takes in again
 
 
 class Guard:
@@ -53,7 +60,8 @@ class Guard:
         return self._runs
 
     def _begin(self) -> None:
-        self._spent = {name: Spending(limit, self._ledger.path.parent) for name, limit in self._limits.items()}
+        self._spent = {name: self._spending(policy) for name, policy in self._policies.items()}
+        self._sealed_at, self._taken = 0, 0
         known = self._control.all_incidents()
         self._undeclared = Undeclared(self._ledger, self._loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
@@ -64,8 +72,11 @@ class Guard:
         self._ordered: set[tuple[str, str, str]] = set()
 
     def catch_up(self, now: datetime) -> None:
-        """Takes in the whole ledger, and acts on what the control store does not know of it yet."""
-        self._to_look_at = self._take(self._known(0))
+        """Takes in the whole ledger, of which most is in stored sums, and acts on what the control store does not know of it yet."""
+        for through in {spent.through for spent in self._spent.values()}:
+            behind = [name for name, spent in self._spent.items() if spent.through == through]
+            self._to_look_at |= self._take(self._known(through), behind)
+        self._sealed_at, self._taken = self._ledger.commit_no, 0
         for missed in self._known(self._control.cursor()) if self._to_look_at or self._standing(now) else ():
             self._arrive(self._runs.calling(missed, now))
         self._undeclared.catch_up(self._control.cursor() if self._control.registry() == self._undeclared.registry else 0)
@@ -79,19 +90,35 @@ class Guard:
     def observe(self, posted: Posted, now: datetime) -> None:
         """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""
         was_whole, self._is_whole = self._is_whole, False
-        self._to_look_at |= self._take([posted.charges])
+        self._to_look_at |= self._take([posted.charges], self._policies)
+        self._taken += posted.charges.height
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
             self._arrive(self._runs.arriving(posted, now))
         self._undeclared.observe(posted)
         self._is_whole = was_whole
         self.act(now)
+        if self._taken > _MOST_TAKEN:
+            self.keep_up()
 
     def keep_up(self, behind: int = 0) -> None:
-        """Moves a cursor that is more than so many commits behind, when all is done, so that a start has less to look at."""
-        is_behind = self._ledger.commit_no - self._control.cursor() > behind or self._control.registry() != self._undeclared.registry
-        if is_behind and self._is_whole and not self._is_busy:
-            self._control.apply(self._ledger.commit_no, registry=self._undeclared.registry)
+        """Moves a cursor that is more than so many commits behind, and stores the sums up to there, when all is done, so that a start has
+        less to look at."""
+        commit_no, through = self._ledger.commit_no, [spent.through for spent in self._spent.values()]
+        is_behind = commit_no - min([self._control.cursor(), *through]) > behind or self._control.registry() != self._undeclared.registry
+        if is_behind and self._is_whole and not self._is_busy and self._has_taken_all():
+            self._control.apply(commit_no, registry=self._undeclared.registry)
+            for spent in self._spent.values():
+                spent.seal(commit_no)
+            self._ledger.keep_shelves(_SHELVES, map(_shelf, self._policies.values()))
+            self._sealed_at, self._taken = commit_no, 0
+
+    def _has_taken_all(self) -> bool:
+        """Whether every charge since the last time came here; if not, the next start takes them in."""
+        self._is_whole = self._ledger.query("queries/charges_since", commit_no=self._sealed_at).item() == self._taken
+        if not self._is_whole:
+            _LOG.error("the guard has not seen every charge after commit %d: the next start looks at them again", self._sealed_at)
+        return self._is_whole
 
     @property
     def _is_busy(self) -> bool:
@@ -124,12 +151,19 @@ class Guard:
         for first, last in self._ledger.stretches(after):
             yield self._ledger.query("queries/budget_charges", **(budgets.UNBOUNDED | {"first": first, "last": last}))
 
-    def _take(self, parts: Iterable[pl.DataFrame]) -> set[Place]:
-        """Adds charges to the totals; the places that want a look now."""
+    def _spending(self, policy: "Policy") -> Spending:
+        return Spending(self._limits[policy.name], self._ledger.shelf(f"{_SHELVES}/{_shelf(policy)}", SUMS, self._stamp))
+
+    def _stamp(self, commit_no: int) -> int | None:
+        """Sums are good as far as the control store knows what followed from them."""
+        return self._ledger.stamp(commit_no, "queries/sums_stamp") if commit_no <= self._control.cursor() else None
+
+    def _take(self, parts: Iterable[pl.DataFrame], policies: Iterable[str]) -> set[Place]:
+        """Adds charges to the totals of these policies; the places that want a look now."""
         touched: dict[Place, datetime] = {}
         for charges in parts:
-            for name, policy in self._policies.items() if charges.height else ():
-                totals = budgets.totals(policy, charges)
+            for name in policies if charges.height else ():
+                totals = budgets.totals(self._policies[name], charges)
                 for _, tenant, scope, window, *_, earliest in rows(totals, self._spent[name].add(totals)).iter_rows():
                     place = Place(tenant, name, scope, window)
                     touched[place] = min(earliest, touched.get(place, earliest))
@@ -208,3 +242,8 @@ class Guard:
         ordered = [signal["id"] for signal in signals if signal["incident_id"] == incident["id"]]
         state = "pending" if self._delivers else "replayed"
         return [effects.message(incident, channel, ordered, state, now) for channel in self._policies[incident["policy"]].notify]
+
+
+def _shelf(policy: "Policy") -> str:
+    """Where the sums of this very policy are."""
+    return name_of("policy", _RULES, statement("queries/budget_charges"), policy.model_dump(mode="json"))

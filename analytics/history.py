@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from analytics import fingerprint
-from analytics.index import Index
+from analytics.index import COMMIT, Index
 from analytics.ledger import Ledger
 from analytics.names import Names, Sources, may_be_call, names_of
 from analytics.usage import best_revisions, has_usage
@@ -24,7 +24,8 @@ class History:
         """Opens the indexes, and adds what the ledger holds beyond them."""
         self._tenant, self._ledger = tenant, ledger
         self._nothing: dict[str, pl.DataFrame] = {}
-        self._records, self._traces, self._names = (Index(ledger.shelf(tenant, name)) for name in ("records", "traces", "names"))
+        shelves = (ledger.shelf(f"{tenant.encode().hex()}/{name}", COMMIT) for name in ("records", "traces", "names"))
+        self._records, self._traces, self._names = map(Index, shelves)
         self._sources = Sources()
         self._add_known()
         self.note_expired()

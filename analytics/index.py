@@ -1,19 +1,22 @@
 """Which commits hold something, by its fingerprint: sorted arrays instead of a database index.
 
-The newest million entries are in memory; older ones are sealed in mapped files, where a filter answers for what is not there. A batch is
+The newest entries are in memory; older ones are sealed in mapped files, where a filter answers for what is not there. A batch is
 looked up by binary search, and a hit is only a hint for an exact query of those commits.
 """
 
 import numpy as np
 
-from analytics.sealed import Shelf, masks
+from analytics.sealed import Shelf, filter_bits
+
+COMMIT = np.dtype("<u4")
+"""The value of an entry: a commit's number."""
 
 
 class Index:
     """A multimap fingerprint -> commit numbers, in runs that grow by merging."""
 
-    in_memory = 1 << 20
-    """Entries; so many are sealed, if there is a shelf, and no longer merged, so that no insert stalls."""
+    in_memory = 1 << 18
+    """Entries; so many are sealed, if there is a shelf."""
 
     def __init__(self, shelf: Shelf | None = None):
         """With what is on the shelf already; without one everything stays in memory."""
@@ -21,12 +24,16 @@ class Index:
         self._runs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def __len__(self) -> int:
-        return sum(len(fingerprints) for fingerprints, _ in self._runs) + sum(map(len, self._shelf or ()))
+        return self._recent + sum(map(len, self._shelf or ()))
 
     @property
     def through(self) -> int:
         """The last commit whose entries are sealed; whatever came after it is to be added again after a restart."""
         return self._shelf.through if self._shelf else 0
+
+    @property
+    def _recent(self) -> int:
+        return sum(len(fingerprints) for fingerprints, _ in self._runs)
 
     def add(self, fingerprints: np.ndarray, commit: int) -> None:
         """Notes that a commit holds these. Commits come in order."""
@@ -37,10 +44,18 @@ class Index:
         if len(fingerprints) == 0:
             return
         self._runs.append(_sorted(fingerprints, commits))
-        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]) and len(self._runs[-2][0]) < self.in_memory:
+        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):
             self._runs[-2:] = [_together(self._runs[-2:])]
-        if self._shelf and sum(len(run) for run, _ in self._runs) >= self.in_memory:
-            self._shelf.add(*_together(self._runs), through)
+        if self._recent >= self.in_memory:
+            self.seal(through)
+
+    def seal(self, through: int) -> None:
+        """Moves what is in memory to the shelf, if there is one; nothing of a later commit was added."""
+        if self._shelf is None or not self._runs:
+            return
+        smaller = self._shelf.last(self._recent)
+        runs = [(run.fingerprints, run.values) for run in smaller] + self._runs
+        if self._shelf.add(*_together(runs), through, len(smaller)):
             self._runs = []
 
     def lookup(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,11 +65,10 @@ class Index:
         for fingerprints, run_commits in self._runs:
             _search(fingerprints, run_commits, ascending, order, found, commits)
         if self._shelf and len(wanted):
-            words, bits = masks(ascending)
+            bits = filter_bits(ascending)
             for sealed in self._shelf:
-                rows = np.flatnonzero((sealed.filter[words] & bits) == bits)
-                if len(rows):
-                    _search(sealed.fingerprints, sealed.commits, ascending[rows], order[rows], found, commits)
+                if len(rows := sealed.possible(ascending, bits)):
+                    _search(sealed.fingerprints, sealed.values, ascending[rows], order[rows], found, commits)
                 sealed.release()
         return found, np.unique(np.concatenate(commits)) if commits else np.empty(0, np.uint32)
 

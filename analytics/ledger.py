@@ -5,14 +5,16 @@ that lost what it acknowledged refuses to serve instead of showing a smaller tot
 """
 
 import logging
+import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -73,9 +75,21 @@ class Ledger:
         """(first, last) commit of parts of the ledger that fit into memory, beginning after a commit."""
         return self.query("queries/stretches", after=after).rows()
 
-    def shelf(self, tenant: str, name: str) -> Shelf:
-        """Where an index of this ledger keeps what does not belong in memory."""
-        return Shelf(self.path.parent / "index" / tenant.encode().hex() / name, self._stamp)
+    def shelf(self, name: str, value: np.dtype, stamp_of: Callable[[int], int | None] | None = None) -> Shelf:
+        """Where an index of this ledger keeps what does not belong in memory, by default good for as long as its commits are there."""
+        return Shelf(self.path.parent / "index" / name, value, stamp_of or self.stamp)
+
+    def keep_shelves(self, folder: str, names: Iterable[str]) -> None:
+        """Removes the shelves in a folder that have none of these names."""
+        kept = set(names)
+        for path in (self.path.parent / "index" / folder).glob("*"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def stamp(self, commit_no: int, query: str = "queries/commit_stamp") -> int | None:
+        """A number that tells a commit from others of its number; None when there is none."""
+        facts = self.query(query, commit_no=commit_no).rows()
+        return stamp(commit_no, *facts[0]) if facts else None
 
     def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame], changes: Sequence[Change] = ()) -> None:
         """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
@@ -163,10 +177,6 @@ class Ledger:
         with suppress(duckdb.Error):
             self._cursor().execute("checkpoint")
         self._connection.close()
-
-    def _stamp(self, commit_no: int) -> int | None:
-        facts = self.query("queries/commit_stamp", commit_no=commit_no).rows()
-        return stamp(commit_no, *facts[0]) if facts else None
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
         if rows.height == 1:  # values cost a tenth of what it takes to register a frame

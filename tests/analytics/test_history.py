@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from bookkeeping import Desk, call
 
+from analytics import sealed
 from analytics.index import Index
 
 COMMITS = 12
@@ -14,6 +15,7 @@ COMMITS = 12
 @pytest.fixture(autouse=True)
 def _sealed_soon(monkeypatch):
     monkeypatch.setattr(Index, "in_memory", 6)
+    monkeypatch.setattr(sealed, "LARGE", 6)
 
 
 def stories() -> list[list[dict]]:

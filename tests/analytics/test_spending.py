@@ -1,5 +1,6 @@
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from analytics.budgets import RUN_WINDOW, Limit, Spent, places
 from analytics.config import Policy, Threshold
-from analytics.spending import Spending
+from analytics.sealed import Shelf
+from analytics.spending import SUMS, Spending
 
 NOON = datetime(2026, 11, 26, 12)
 WARN = Threshold(percent=50, action="warn")
@@ -31,46 +33,75 @@ def told(spending: Spending, *spent: tuple[int, int]) -> list[int]:
     return [spent[row][0] for row in np.flatnonzero(spending.add(totals(*spent)))]
 
 
+def stored(place: Path, last: int | None = None) -> Spending:
+    """What is on a shelf of a ledger that ends with a commit."""
+    return Spending(LIMIT, Shelf(place, SUMS, lambda commit: commit if last is None or commit <= last else None))
+
+
 @settings(max_examples=50)
 @given(
     commits=st.lists(st.dictionaries(st.integers(0, 30), st.integers(-5, 40), max_size=12), max_size=12),
-    at_hand=st.integers(0, 8),
+    sealed=st.sets(st.integers(1, 12)),
+    lost=st.integers(0, 3),
 )
-def test_wherever_sums_are_kept_they_are_those_of_a_dict(commits, at_hand):
-    expected: Counter = Counter()
+def test_wherever_sums_are_kept_they_are_those_of_a_dict(commits, sealed, lost):
     with tempfile.TemporaryDirectory() as place:
-        spending = Spending(LIMIT, Path(place))
-        spending.at_hand = at_hand
-        for commit in commits:
+        expected: Counter = Counter()
+        spending = stored(Path(place))
+        for number, commit in enumerate(commits, 1):
             expected.update(commit)
             assert told(spending, *commit.items()) == [run for run in commit if expected[run] >= 50]
-            sums = [spending.of(("tenant", f"run {run}", RUN_WINDOW)) for run in commit]
-            assert [(one.nano_usd, one.tokens) for one in sums] == [(expected[run], 2 * expected[run]) for run in commit]
-        assert not list(Path(place).iterdir())
+            assert sums(spending, commit) == [(expected[run], 2 * expected[run]) for run in commit]
+            if number in sealed:
+                spending.seal(number)
+        last = max(0, len(commits) - lost)
+        again = stored(Path(place), last)
+        assert again.through <= last
+        for commit in commits[again.through : last]:
+            again.add(totals(*commit.items()))
+        expected = Counter()
+        for commit in commits[:last]:
+            expected.update(commit)
+        assert sums(again, range(31)) == [(expected[run], 2 * expected[run]) for run in range(31)]
+
+
+def sums(spending: Spending, runs: Iterable[int]) -> list[tuple[int, int]]:
+    """Nano US dollars and tokens of each."""
+    held = [spending.of(("tenant", f"run {run}", RUN_WINDOW)) for run in runs]
+    return [(one.nano_usd, one.tokens) for one in held]
 
 
 def filled(place: Path, runs: int) -> Spending:
-    """With so many runs, 100 a commit and 50 at hand."""
-    spending = Spending(LIMIT, place)
-    spending.at_hand = 50
-    for first in range(0, runs, 100):
+    """With so many runs, 100 a commit and sealed with it."""
+    spending = stored(place)
+    for commit, first in enumerate(range(0, runs, 100), 1):
         assert not told(spending, *((run, 1) for run in range(first, first + 100)))
+        spending.seal(commit)
     return spending
 
 
-def test_what_was_put_away_long_ago_goes_on(tmp_path):
-    spending = filled(tmp_path, 2000)
-    assert len(spending) == 2000
-    assert told(spending, (3, 49), (1999, 48), (5000, 50)) == [3, 5000]
+def test_what_was_sealed_long_ago_goes_on(tmp_path):
+    filled(tmp_path, 2000)
+    assert told(stored(tmp_path), (3, 49), (1999, 48), (5000, 50)) == [3, 5000]
 
 
 def test_files_merge_so_that_few_are_asked(tmp_path):
-    assert len(filled(tmp_path, 10_000)._older) <= 8
+    filled(tmp_path, 10_000)
+    assert len(list(tmp_path.iterdir())) <= 8
 
 
-def test_where_no_file_can_be_written_sums_stay_in_memory(tmp_path):
-    spending = filled(tmp_path / "not there", 400)
-    assert told(spending, (3, 49)) == [3]
+def test_commits_without_spend_are_not_read_again(tmp_path):
+    spending = filled(tmp_path, 300)
+    for commit in range(4, 20):
+        spending.seal(commit)
+    assert (stored(tmp_path).through, len(list(tmp_path.iterdir()))) == (19, 2)
+
+
+def test_where_no_file_can_be_written_sums_stay_in_memory(tmp_path, caplog):
+    (tmp_path / "a file").write_text("")
+    spending = filled(tmp_path / "a file" / "shelf", 400)
+    assert (told(spending, (3, 49)), spending.through) == ([3], 0)
+    assert "stays in memory" in caplog.text
 
 
 def test_of_a_place_nothing_was_added_to_nothing_is_spent(tmp_path):
@@ -87,5 +118,5 @@ def test_what_is_watched_is_told_of_whatever_is_spent(tmp_path):
 def test_assumed_cost_may_be_more_than_a_machine_counts(tmp_path):
     most = Decimal(999_999_999)
     rule = Policy(name="x", per="run", limit_usd=most, window="run", assume_usd_per_call=most, thresholds=(WARN,))
-    spending = Spending(Limit.of(rule), tmp_path)
+    spending = Spending(Limit.of(rule), Shelf(tmp_path, SUMS, lambda commit: commit))
     assert spending.add(totals((1, 0)).with_columns(missing_calls=pl.lit(15, pl.Int64))).tolist() == [True]
