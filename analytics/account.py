@@ -144,6 +144,10 @@ class Account:
         for note in entry.notes:
             note()
 
+    def seal(self, through: int) -> None:
+        """Everything up to this commit was remembered."""
+        self._history.seal(through)
+
     def expired(self) -> None:
         """Some of its records are gone."""
         self._history.note_expired()

@@ -135,6 +135,11 @@ class Books:
         self._accounts = {}
         self.open(tenants, now)
 
+    def seal(self) -> None:
+        """Stores the indexes as they are, so that the next start need not read what they are built from."""
+        for account in self._accounts.values():
+            account.seal(self.ledger.commit_no)
+
     def _changed(self, tenant: str, entry: Entry, now: datetime) -> Posted | None:
         is_other = entry.records.height or entry.links.height or entry.charges.height
         return self._append({tenant: entry}, self.ledger.commit_no + 1, now) if is_other else None
@@ -158,8 +163,12 @@ class Books:
         if any(map(len, tables.values())):
             self.ledger.append(commit_no, now, tables)
             self._price_books.add(self.rules.prices.version)
-        for tenant, entry in entries.items():
-            self._accounts[tenant].remember(entry, commit_no)
+        try:
+            for tenant, entry in entries.items():
+                self._accounts[tenant].remember(entry, commit_no)
+        except BaseException:
+            self.reopen(now)  # what was half remembered is in the ledger as a whole
+            raise
         repeats, revisions = (sum((getattr(entry, name) for entry in entries.values()), Counter()) for name in ("repeated", "revised"))
         return Posted(self.ledger.commit_no, records, tables["charges"], repeats, revisions)
 

@@ -66,6 +66,11 @@ class History:
         self._traces.add(np.unique(trace_keys(records["trace_id"].drop_nulls())), commit_no)  # points have none
         self._names.add(names.kept, commit_no)
 
+    def seal(self, through: int) -> None:
+        """Everything up to this commit was remembered: the next start need not look it up."""
+        for index in (self._records, self._traces, self._names):
+            index.seal(through)
+
     def records(self, keys: pl.Series) -> pl.DataFrame:
         """The standing revision of each of these records, as far as they are held."""
         return best_revisions(self._held("queries/held_records", self._records, keys.to_numpy(), keys.to_frame("record_key")))

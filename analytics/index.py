@@ -50,8 +50,8 @@ class Index:
             self.seal(through)
 
     def seal(self, through: int) -> None:
-        """Moves what is in memory to the shelf, if there is one; nothing of a later commit was added."""
-        if self._shelf is None or not self._runs:
+        """Moves what is in memory to the shelf, if there is one: everything of the commits up to `through`, and nothing of later ones."""
+        if self._shelf is None or through <= self.through:
             return
         smaller = self._shelf.last(self._recent)
         runs = [(run.fingerprints, run.values) for run in smaller] + self._runs
@@ -89,5 +89,5 @@ def _sorted(fingerprints: np.ndarray, commits: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _together(runs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    fingerprints, commits = zip(*runs, strict=True)
+    fingerprints, commits = zip(*(runs or [(np.empty(0, np.uint64), np.empty(0, COMMIT))]), strict=True)
     return _sorted(np.concatenate(fingerprints), np.concatenate(commits))

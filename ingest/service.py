@@ -73,6 +73,7 @@ def opened(data: Path, config: Config, clock: Clock, *, delivers: bool = True, r
         claims = Claims({loop.name: loop.team for loop in config.loops if loop.team})
         pipeline = Pipeline(books, guard, signals, clock, _redactions(data, config), leaving, claims, read)
         yield Service(ledger, control, config, signals, clock, pipeline)
+        books.seal()
 
 
 def _redactions(data: Path, config: Config) -> Callable[[str], Redaction]:

@@ -111,3 +111,33 @@ def test_files_of_commits_that_the_ledger_has_lost_are_removed(opened, tmp_path)
     shutil.copytree(kept, desk.directory / "index")
     again = opened()
     assert [again.post(*story).repeated for story in stories()] == [3] * 4 + [0] * (COMMITS - 4)
+
+
+def test_what_was_sealed_at_the_end_is_not_read_again(opened):
+    desk = opened()
+    for story in stories():
+        desk.post(*story)
+    desk.books.seal()
+    history = opened().books._accounts["default"]._history
+    assert {index.through for index in (history._records, history._traces, history._names)} == {COMMITS}
+    assert not any(index._recent for index in (history._records, history._traces, history._names))
+    assert sent_again(opened()) == (3 * COMMITS, 0)
+
+
+@pytest.mark.parametrize("name", ["_records", "_traces", "_names"])
+def test_a_commit_that_is_half_remembered_is_remembered_from_the_ledger(opened, monkeypatch, name):
+    desk = opened()
+    broken, whole = getattr(desk.books._account("default", desk.now)._history, name), Index.add
+
+    def add(index: Index, *given) -> None:
+        if index is broken:
+            raise MemoryError
+        whole(index, *given)
+
+    monkeypatch.setattr(Index, "add", add)
+    first, *others = stories()
+    with pytest.raises(MemoryError):
+        desk.post(*first)
+    for story in others:
+        desk.post(*story)
+    assert sent_again(desk) == (3 * COMMITS, 0)
