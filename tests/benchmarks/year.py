@@ -13,9 +13,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 
 import duckdb
 
@@ -32,6 +34,7 @@ from ingest.reader import reading
 from ingest.service import Service, opened
 
 SLOWEST, LARGEST = 0.8, 1.1  # of the last tenth to the first
+_CYCLE = 40  # commits, two or more checkpoints: memory rises between them and falls with them, so that one moment tells little
 POLICIES = """policies:
   - {name: loop-day, per: loop, limit_usd: "100000000", window: day}
   - {name: run, per: run, limit_usd: "100000", window: run}
@@ -114,13 +117,15 @@ def _batches(fleet: Fleet, records: int, until: float) -> Iterator[list[Body]]:
 
 
 def _told(progress: Iterator[int], records: int, data: Path) -> Iterator[dict]:
-    """Prints and gives a row for each tenth."""
+    """Prints and gives a row for each tenth; memory is the median at the tenth's last commits."""
     print(
         f"{'records':>11} {'spans/s':>8} {'/CPU s':>7} {'RSS MB':>7} {'anon MB':>8} {'peak MB':>8} {'disk MB':>8} {'bytes/rec':>9}",
         flush=True,
     )
     tenth, before = 1, (0, time.perf_counter(), time.process_time())
+    held: deque[tuple[int, int]] = deque(maxlen=_CYCLE)
     for sent in progress:
+        held.append((_memory("VmRSS"), _memory("RssAnon")))
         if sent * 10 < tenth * records and sent < records:
             continue
         now, size = (sent, time.perf_counter(), time.process_time()), _size(data)
@@ -128,8 +133,8 @@ def _told(progress: Iterator[int], records: int, data: Path) -> Iterator[dict]:
         row = {
             "spans_per_second": spans / seconds,
             "spans_per_cpu_second": spans / cpu,
-            "rss": _memory("VmRSS"),
-            "anon": _memory("RssAnon"),
+            "rss": median(rss for rss, _ in held),
+            "anon": median(anon for _, anon in held),
         }
         numbers = (sent, *(round(value) for value in row.values()), _memory("VmHWM"), size // 1_000_000, size // sent)
         print("{:>11,} {:>8,} {:>7,} {:>7,} {:>8,} {:>8,} {:>8,} {:>9,}".format(*numbers), flush=True)
