@@ -30,7 +30,7 @@ Change = tuple[str, Mapping[str, object]]
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and each is 20 kB of memory for as long as the ledger is open
-_WAL_BYTES = 64_000_000  # checkpoint at this size: until then DuckDB holds half as much again in memory; 228 MB take 4 s to recover, and more is no faster
+_WAL_BYTES = 64_000_000  # checkpoint at this size: until then DuckDB holds half as much again in memory, and more is no faster
 
 
 @cache
