@@ -61,7 +61,8 @@ class Guard:
 
     def _begin(self) -> None:
         self._spent = {name: self._spending(policy) for name, policy in self._policies.items()}
-        self._sealed_at, self._taken = 0, 0
+        self._stored = min((spent.through for spent in self._spent.values()), default=self._ledger.commit_no)
+        self._taken = 0  # charges of the commits after that
         known = self._control.all_incidents()
         self._undeclared = Undeclared(self._ledger, self._loops, known)
         self._incidents = {effects.key_of(row): row for row in known if row["window"] != EVER}
@@ -73,10 +74,9 @@ class Guard:
 
     def catch_up(self, now: datetime) -> None:
         """Takes in the whole ledger, of which most is in stored sums, and acts on what the control store does not know of it yet."""
-        for through in {spent.through for spent in self._spent.values()}:
-            behind = [name for name, spent in self._spent.items() if spent.through == through]
+        for through in sorted({spent.through for spent in self._spent.values()}, reverse=True):
+            behind, self._taken = [name for name, spent in self._spent.items() if spent.through == through], 0
             self._to_look_at |= self._take(self._known(through), behind)
-        self._sealed_at, self._taken = self._ledger.commit_no, 0
         for missed in self._known(self._control.cursor()) if self._to_look_at or self._standing(now) else ():
             self._arrive(self._runs.calling(missed, now))
         self._undeclared.catch_up(self._control.cursor() if self._control.registry() == self._undeclared.registry else 0)
@@ -91,7 +91,6 @@ class Guard:
         """Takes in one commit. Raises when the control store cannot be written; what is left is done by the next call of `act`."""
         was_whole, self._is_whole = self._is_whole, False
         self._to_look_at |= self._take([posted.charges], self._policies)
-        self._taken += posted.charges.height
         self._runs.observe(posted, now)
         if self._standing(now) or self._to_look_at:
             self._arrive(self._runs.arriving(posted, now))
@@ -104,20 +103,20 @@ class Guard:
     def keep_up(self, behind: int = 0) -> None:
         """Moves a cursor that is more than so many commits behind, and stores the sums up to there, when all is done, so that a start has
         less to look at."""
-        commit_no, through = self._ledger.commit_no, [spent.through for spent in self._spent.values()]
-        is_behind = commit_no - min([self._control.cursor(), *through]) > behind or self._control.registry() != self._undeclared.registry
+        commit_no = self._ledger.commit_no
+        is_behind = commit_no - min(self._control.cursor(), self._stored) > behind or self._control.registry() != self._undeclared.registry
         if is_behind and self._is_whole and not self._is_busy and self._has_taken_all():
             self._control.apply(commit_no, registry=self._undeclared.registry)
             for spent in self._spent.values():
                 spent.seal(commit_no)
             self._ledger.keep_shelves(_SHELVES, map(_shelf, self._policies.values()))
-            self._sealed_at, self._taken = commit_no, 0
+            self._stored, self._taken = commit_no, 0
 
     def _has_taken_all(self) -> bool:
         """Whether every charge since the last time came here; if not, the next start takes them in."""
-        self._is_whole = self._ledger.query("queries/charges_since", commit_no=self._sealed_at).item() == self._taken
+        self._is_whole = self._ledger.query("queries/charges_since", commit_no=self._stored).item() == self._taken
         if not self._is_whole:
-            _LOG.error("the guard has not seen every charge after commit %d: the next start looks at them again", self._sealed_at)
+            _LOG.error("the guard has not seen every charge after commit %d: the next start looks at them again", self._stored)
         return self._is_whole
 
     @property
@@ -162,6 +161,7 @@ class Guard:
         """Adds charges to the totals of these policies; the places that want a look now."""
         touched: dict[Place, datetime] = {}
         for charges in parts:
+            self._taken += charges.height
             for name in policies if charges.height else ():
                 totals = budgets.totals(self._policies[name], charges)
                 for _, tenant, scope, window, *_, earliest in rows(totals, self._spent[name].add(totals)).iter_rows():

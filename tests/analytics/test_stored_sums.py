@@ -135,3 +135,29 @@ def test_after_an_erasure_the_sums_are_under_the_new_name(opened, restarts):
         desk = opened(USER)
     desk.guard.reload(MONDAY)
     assert (through(desk), is_exact(desk)) == ({0}, True)
+
+
+def test_where_sums_cannot_be_stored_they_are_tried_with_the_next_commit_and_not_before(opened, caplog):
+    desk = opened(CAP)
+    desk.watch(call("a", 6))
+    (desk.directory / "index").mkdir(exist_ok=True)
+    (desk.directory / "index" / "spending").write_text("in the way")
+    for _ in range(3):
+        desk.guard.keep_up()
+    assert (through(desk), desk.control.cursor(), caplog.text.count("stays in memory")) == ({0}, 1, 1)
+    (desk.directory / "index" / "spending").unlink()
+    desk.watch(call("b", 1, minute=1))
+    desk.guard.keep_up()
+    desk = opened(CAP)
+    assert (through(desk), is_exact(desk)) == ({2}, True)
+
+
+def test_policies_of_different_age_each_take_in_what_they_lack(opened):
+    desk = opened(CAP)
+    desk.watch(call("a", 6))
+    desk.guard.keep_up()
+    desk.watch(call("b", 1, minute=1))
+    desk = opened(CAP, RUN)
+    assert (through(desk), is_exact(desk)) == ({0, 1}, True)
+    desk.guard.keep_up()
+    assert through(desk) == {2}
