@@ -30,7 +30,7 @@ Change = tuple[str, Mapping[str, object]]
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and each is 20 kB of memory for as long as the ledger is open
-_WAL_BYTES = 64_000_000  # checkpoint at this size: until then DuckDB holds half as much again in memory, and more is no faster
+_WAL_BYTES = 96_000_000  # checkpoint at this size, or at half of it with a full row group: DuckDB holds half as much again in memory
 
 
 @cache
@@ -123,7 +123,7 @@ class Ledger:
         """Moves the write-ahead log into the file when it is large; true if it did. No commit goes on meanwhile."""
         wal = self.path.with_suffix(".duckdb.wal")
         is_full = -self._rows_since % _ROW_GROUP < self._largest
-        if not wal.exists() or wal.stat().st_size < (_WAL_BYTES * 3 // 4 if is_full else _WAL_BYTES):
+        if not wal.exists() or wal.stat().st_size < (_WAL_BYTES // 2 if is_full else _WAL_BYTES):
             return False
         self._cursor().execute("checkpoint")
         self._rows_since, self._largest = 0, 0
