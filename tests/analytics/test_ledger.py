@@ -52,6 +52,25 @@ def test_a_commit_is_whole_or_not_at_all(ledger):
     assert (ledger.commit_no, ledger._rows("select * from accepted_losses"), ledger._rows("select * from commits")) == (0, [], [])
 
 
+def test_a_checkpoint_comes_with_a_large_log_or_at_half_of_it_before_a_row_group_ends(opened, monkeypatch):
+    monkeypatch.setattr("analytics.ledger._ROW_GROUP", 10)
+    desk = opened()
+    log = desk.directory / "ledger.duckdb.wal"
+
+    def posted(*names: str) -> bool:
+        desk.post(*map(call, names))
+        return desk.ledger.checkpoint()
+
+    assert (posted("a", "b", "c"), posted("d", "e"), posted("f", "g", "h")) == (False, False, False)
+    monkeypatch.setattr("analytics.ledger._WAL_BYTES", log.stat().st_size * 2)
+    assert (desk.ledger.checkpoint(), log.exists()) == (True, False)  # three more would not fit
+    assert not posted("i", "j", "k")
+    monkeypatch.setattr("analytics.ledger._WAL_BYTES", log.stat().st_size * 2)
+    assert not desk.ledger.checkpoint()  # three more fit
+    monkeypatch.setattr("analytics.ledger._WAL_BYTES", log.stat().st_size)
+    assert desk.ledger.checkpoint()
+
+
 def test_a_query_reads_frames_as_tables(ledger):
     wanted = {"wanted": pl.DataFrame({"run": ["one"]})}
     assert ledger.query("queries/run_starts", wanted, tenant="default").rows() == []
