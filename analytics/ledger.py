@@ -7,6 +7,7 @@ that lost what it acknowledged refuses to serve instead of showing a smaller tot
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -30,6 +31,7 @@ Change = tuple[str, Mapping[str, object]]
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and each is 20 kB of memory for as long as the ledger is open
+_GIVE_BACK = 1.0  # seconds between two times that free memory goes back to the system
 _WAL_BYTES = 96_000_000  # checkpoint at this size, or at half of it with a full row group: DuckDB holds half as much again in memory
 
 
@@ -52,7 +54,7 @@ class Ledger:
         self.path = directory / "ledger.duckdb"
         self._mark = Mark(directory)
         self._local = threading.local()
-        self._rows_since, self._largest = 0, 0
+        self._rows_since, self._largest, self._gave_back_at = 0, 0, 0.0
         self._connection = connect(self.path)
         try:
             is_new = self._migrate()
@@ -121,13 +123,15 @@ class Ledger:
 
     def checkpoint(self) -> bool:
         """Moves the write-ahead log into the file when it is large; true if it did. No commit goes on meanwhile."""
+        if time.monotonic() - self._gave_back_at > _GIVE_BACK:
+            give_back()
+            self._gave_back_at = time.monotonic()
         wal = self.path.with_suffix(".duckdb.wal")
         is_full = -self._rows_since % _ROW_GROUP < self._largest
         if not wal.exists() or wal.stat().st_size < (_WAL_BYTES // 2 if is_full else _WAL_BYTES):
             return False
         self._cursor().execute("checkpoint")
         self._rows_since, self._largest = 0, 0
-        give_back()
         return True
 
     def accept_loss(self, now: datetime, reason: str) -> int:
