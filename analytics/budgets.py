@@ -213,7 +213,7 @@ def _windows(policy: "Policy", moments: pl.Series) -> pl.Series:
     return pl.Series("window", [_label(policy.window, policy.timezone, quarter) for quarter in quarters.tolist()])[which]
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 11)
 def _label(window: str, zone: str, quarter: int) -> str:
     moment = pl.Series("happened_at", [quarter * _QUARTER], pl.Int64).cast(pl.Datetime)
     return moment.to_frame().select(_window(window, zone)).item()

@@ -2,12 +2,12 @@
 
 import sys
 
-from ingest.lean import without_pandas
+from ingest.lean import lean
 
 
 def main() -> int:
     """Runs one command, as `ingest.cli.main` does."""
-    without_pandas()
+    lean()
     from ingest.cli import main as command
 
     return command()

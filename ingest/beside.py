@@ -14,7 +14,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from ingest.lean import without_pandas
+from ingest.lean import lean
 
 _TRIES = 2  # a process can be killed from outside; what kills two is the question
 _LONGEST = 60.0  # seconds for one answer; the largest body takes two
@@ -98,6 +98,6 @@ def _answer(question: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    without_pandas()
+    lean()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its collector ends it
     serve(Connection(int(sys.argv[1])))

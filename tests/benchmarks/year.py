@@ -29,6 +29,7 @@ from analytics.reports import REPORTS, Question
 from ingest.access import DEFAULT_TENANT
 from ingest.clock import Replay
 from ingest.intake import BATCH_BYTES
+from ingest.lean import lean
 from ingest.pipeline import Answer, Request
 from ingest.reader import reading
 from ingest.service import Service, opened
@@ -53,6 +54,7 @@ trigger: {{schedule: "*/10 * * * *"}}
 
 
 def main() -> int:
+    lean()  # as a collector is
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=YEAR_RECORDS)
     parser.add_argument("--data", type=Path, help="an empty directory to leave the stores in; else a temporary one")
