@@ -1,12 +1,15 @@
 """DuckDB: how it is opened, and how frames get in and out."""
 
 import ctypes
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from weakref import WeakSet, finalize
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from analytics.errors import StoreError
 
@@ -33,6 +36,75 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         raise StoreError(f"{path} cannot be opened: {error}") from error
     except duckdb.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+class Database:
+    """One file, open, with a cursor for each thread.
+
+    DuckDB remembers where every part of the file is for as long as it is open, some 2 MB a million records. `forget` ends that.
+    """
+
+    def __init__(self, path: Path):
+        """Raises StoreError when the file is locked or no database."""
+        self._path, self._lock, self._users = path, threading.Lock(), 0
+        self._connection: duckdb.DuckDBPyConnection | None = connect(path)
+        self._local, self._cursors = threading.local(), WeakSet()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """This thread's cursor, while it is used."""
+        self._enter()
+        try:
+            if not hasattr(self._local, "cursor"):
+                self._local.cursor = self._another()
+            yield self._local.cursor
+        finally:
+            self._leave()
+
+    def stream(self, sql: str, params: dict | None, batch_rows: int) -> pa.RecordBatchReader:
+        """The rows of a query as a stream, which is a use for as long as somebody holds it."""
+        self._enter()
+        try:
+            reader = self._another().sql(sql, params=params).to_arrow_reader(batch_rows)
+        except BaseException:
+            self._leave()
+            raise
+        finalize(reader, self._leave)
+        return reader
+
+    def forget(self) -> bool:
+        """Closes the file, to be opened again by the next use; false when somebody uses it."""
+        with self._lock:
+            if self._users:
+                return False
+            self._close()
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._local, self._cursors = threading.local(), WeakSet()
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+    def _enter(self) -> None:
+        with self._lock:
+            self._connection = self._connection or connect(self._path)
+            self._users += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+
+    def _another(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._connection.cursor()
+        self._cursors.add(cursor)
+        return cursor
 
 
 # DuckDB finds a frame under the name of a variable; to register one costs as much as the statement.

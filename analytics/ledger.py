@@ -6,7 +6,6 @@ that lost what it acknowledged refuses to serve instead of showing a smaller tot
 
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from analytics.database import CONFIG, ask, connect, give_back, insert, registered
+from analytics.database import CONFIG, Database, ask, give_back, insert, registered
 from analytics.errors import StoreError
 from analytics.mark import Mark
 from analytics.sealed import Shelf, stamp
@@ -31,6 +30,7 @@ Change = tuple[str, Mapping[str, object]]
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and each is 20 kB of memory for as long as the ledger is open
+_FORGOTTEN = 16  # checkpoints between two times that DuckDB forgets where everything is
 _GIVE_BACK = 1.0  # seconds between two times that free memory goes back to the system
 _WAL_BYTES = 96_000_000  # checkpoint at this size, or at half of it with a full row group: DuckDB holds half as much again in memory
 
@@ -53,9 +53,9 @@ class Ledger:
         """Opens or makes the ledger in a directory. Raises StoreError when it is locked, of another version or below its mark."""
         self.path = directory / "ledger.duckdb"
         self._mark = Mark(directory)
-        self._local = threading.local()
+        self._checkpoints = 0
         self._rows_since, self._largest, self._gave_back_at = 0, 0, 0.0
-        self._connection = connect(self.path)
+        self._database = Database(self.path)
         try:
             is_new = self._migrate()
             self.commit_no = self._rows("select coalesce(max(commit_no), 0) from commits")[0][0]
@@ -64,16 +64,17 @@ class Ledger:
             if not below_mark:
                 self._check_mark()
         except BaseException:
-            self._connection.close()
+            self._database.close()
             raise
 
     def query(self, name: str, frames: Mapping[str, pl.DataFrame] | None = None, **params) -> pl.DataFrame:
         """The rows of analytics/sql/NAME.sql. `frames` may be named in it as tables."""
-        return ask(self._cursor(), statement(name), params or None, **(frames or {}))
+        with self._database.cursor() as cursor:
+            return ask(cursor, statement(name), params or None, **(frames or {}))
 
     def read(self, name: str, batch_rows: int = 10_000, **params) -> pa.RecordBatchReader:
         """Like `query`, as a stream of record batches for answers that should not be held at once."""
-        return self._connection.cursor().sql(statement(name), params=params or None).to_arrow_reader(batch_rows)
+        return self._database.stream(statement(name), params or None, batch_rows)
 
     def stretches(self, after: int) -> list[tuple[int, int]]:
         """(first, last) commit of parts of the ledger that fit into memory, beginning after a commit."""
@@ -97,23 +98,16 @@ class Ledger:
 
     def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame], changes: Sequence[Change] = ()) -> None:
         """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
-        cursor = self._cursor()
         counts = {name: len(rows) for name, rows in tables.items()}
         summary = pl.DataFrame(
             {"commit_no": [commit_no], "now_at": [now], "records": [counts.get("records", 0)], "charges": [counts.get("charges", 0)]}
         )
-        cursor.begin()
-        try:
+        with self._transaction() as cursor:
             for change in changes:
                 self._change(cursor, *change)
             for name, rows in {**tables, "commits": summary}.items():
                 if len(rows):
                     self._insert(cursor, name, rows)
-            cursor.commit()
-        except BaseException:
-            with suppress(duckdb.Error):
-                cursor.rollback()
-            raise
         self.commit_no = commit_no
         self._rows_since, self._largest = self._rows_since + counts.get("records", 0), max(self._largest, counts.get("records", 0))
         try:
@@ -130,8 +124,10 @@ class Ledger:
         is_full = -self._rows_since % _ROW_GROUP < self._largest
         if not wal.exists() or wal.stat().st_size < (_WAL_BYTES // 2 if is_full else _WAL_BYTES):
             return False
-        self._cursor().execute("checkpoint")
-        self._rows_since, self._largest = 0, 0
+        self._rows("checkpoint")
+        self._rows_since, self._largest, self._checkpoints = 0, 0, self._checkpoints + 1
+        if self._checkpoints >= _FORGOTTEN and self._database.forget():
+            self._checkpoints = 0
         return True
 
     def accept_loss(self, now: datetime, reason: str) -> int:
@@ -155,7 +151,7 @@ class Ledger:
         """Writes every row into a new file, in order and without the space of what was deleted. Raises StoreError when the copy differs;
         nothing may be committed meanwhile."""
         here = self._rows("select current_database()")[0][0]
-        self._cursor().execute("checkpoint")
+        self._rows("checkpoint")
         with self._copied(path) as cursor:
             for (table,) in self._rows("select table_name from duckdb_tables() where database_name = $1 order by 1", [here]):
                 said = [
@@ -168,24 +164,38 @@ class Ledger:
     @contextmanager
     def _copied(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor that sees a copy of everything, in this new file, as `copied`. Raises StoreError when it cannot be written."""
-        cursor, here = self._connection.cursor(), self._rows("select current_database()")[0][0]
+        here = self._rows("select current_database()")[0][0]
         quoted, version = str(path).replace("'", "''"), CONFIG["storage_compatibility_version"]
         try:
-            cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
-            try:
-                cursor.execute(f'copy from database "{here}" to copied')
-                yield cursor
-                cursor.execute("checkpoint copied")
-            finally:
-                cursor.execute("detach copied")
+            with self._database.cursor() as cursor:
+                cursor.execute(f"attach '{quoted}' as copied (storage_version '{version}')")
+                try:
+                    cursor.execute(f'copy from database "{here}" to copied')
+                    yield cursor
+                    cursor.execute("checkpoint copied")
+                finally:
+                    cursor.execute("detach copied")
         except duckdb.Error as error:
             raise StoreError(f"{self.path} could not be copied to {path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """All that its cursor does, or nothing."""
+        with self._database.cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+                cursor.commit()
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.rollback()
+                raise
 
     def close(self) -> None:
         """Checkpoints and closes, so that the next start has nothing to recover."""
         with suppress(duckdb.Error):
-            self._cursor().execute("checkpoint")
-        self._connection.close()
+            self._rows("checkpoint")
+        self._database.close()
 
     def _insert(self, cursor: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
         if rows.height == 1:  # values cost a tenth of what it takes to register a frame
@@ -198,13 +208,9 @@ class Ledger:
 
     def distinct(self, table: str, column: str, tenant: str) -> pl.Series:
         """The different texts of a column of one tenant's rows."""
-        return (
-            self._cursor()
-            .sql(f'select distinct "{column}" from "{table}" where tenant = $1', params=[tenant])
-            .pl()
-            .to_series()
-            .drop_nulls()
-        )
+        with self._database.cursor() as cursor:
+            found = cursor.sql(f'select distinct "{column}" from "{table}" where tenant = $1', params=[tenant]).pl()
+        return found.to_series().drop_nulls()
 
     def _change(self, cursor: duckdb.DuckDBPyConnection, name: str, given: Mapping[str, object]) -> None:
         if name == REWRITE:
@@ -217,13 +223,9 @@ class Ledger:
         with registered(cursor, frames):
             cursor.execute(statement(name), {key: value for key, value in given.items() if key not in frames})
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        if not hasattr(self._local, "cursor"):
-            self._local.cursor = self._connection.cursor()
-        return self._local.cursor
-
     def _rows(self, sql: str, params: list | None = None) -> list[tuple]:
-        return self._cursor().execute(sql, params).fetchall()
+        with self._database.cursor() as cursor:
+            return cursor.execute(sql, params).fetchall()
 
     def _migrate(self) -> bool:
         """Whether the ledger was made just now."""

@@ -71,6 +71,18 @@ def test_a_checkpoint_comes_with_a_large_log_or_at_half_of_it_before_a_row_group
     assert desk.ledger.checkpoint()
 
 
+def test_after_some_checkpoints_the_file_is_opened_anew(opened, monkeypatch):
+    monkeypatch.setattr("analytics.ledger._WAL_BYTES", 0)
+    monkeypatch.setattr("analytics.ledger._FORGOTTEN", 3)
+    desk, connections = opened(policy()), set()
+    for number in range(9):
+        desk.watch(call(f"{number}", 1, minute=number))
+        desk.ledger.checkpoint()
+        connections.add(desk.ledger._database._connection)
+    assert desk.rows("select count(*), sum(calls) from charges") == [(9, 9)]
+    assert None in connections
+
+
 def test_a_query_reads_frames_as_tables(ledger):
     wanted = {"wanted": pl.DataFrame({"run": ["one"]})}
     assert ledger.query("queries/run_starts", wanted, tenant="default").rows() == []
