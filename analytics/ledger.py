@@ -29,8 +29,8 @@ Change = tuple[str, Mapping[str, object]]
 """A statement below analytics/sql that removes or rewrites rows, and its parameters; frames among them are tables it may name."""
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
-_ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and each is 20 kB of memory for as long as the ledger is open
-_FORGOTTEN = 16  # checkpoints between two times that DuckDB forgets where everything is
+_ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and DuckDB remembers some 100 kB of each
+_FORGOTTEN = 16  # checkpoints between two times that the file is opened anew
 _GIVE_BACK = 1.0  # seconds between two times that free memory goes back to the system
 _WAL_BYTES = 96_000_000  # checkpoint at this size, or at half of it with a full row group: DuckDB holds half as much again in memory
 
