@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakSet, finalize
@@ -44,11 +44,12 @@ class Database:
     DuckDB remembers where every part of the file is for as long as it is open, some 2 MB a million records. `forget` ends that.
     """
 
-    def __init__(self, path: Path):
-        """Raises StoreError when the file is locked or no database."""
-        self._path, self._lock, self._users = path, threading.Lock(), 0
+    def __init__(self, path: Path, accept: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None):
+        """Raises StoreError when the file is locked or no database. `accept` looks at one that is opened again, and raises StoreError
+        when it is not as it was."""
+        self._path, self._accept, self._lock, self._users = path, accept, threading.Lock(), 0
         self._connection: duckdb.DuckDBPyConnection | None = connect(path)
-        self._local, self._cursors = threading.local(), WeakSet()
+        self._local, self._cursors, self._is_over = threading.local(), WeakSet(), False
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -81,7 +82,9 @@ class Database:
             return True
 
     def close(self) -> None:
+        """For good."""
         with self._lock:
+            self._is_over = True
             self._close()
 
     def _close(self) -> None:
@@ -94,8 +97,19 @@ class Database:
 
     def _enter(self) -> None:
         with self._lock:
-            self._connection = self._connection or connect(self._path)
+            self._connection = self._connection or self._again()
             self._users += 1
+
+    def _again(self) -> duckdb.DuckDBPyConnection:
+        if self._is_over or not self._path.exists():
+            raise StoreError(f"{self._path} is {'closed' if self._is_over else 'gone'}")
+        connection = connect(self._path)
+        try:
+            self._accept(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _leave(self) -> None:
         with self._lock:

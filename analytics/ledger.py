@@ -30,6 +30,7 @@ Change = tuple[str, Mapping[str, object]]
 REWRITE = "rewrite"
 """The change that puts, in one `column` of a `table`, the texts `after` in the place of those `before`, columns of the frame `changed`."""
 _ROW_GROUP = 122_880  # rows; a checkpoint begins a new one, and DuckDB remembers some 100 kB of each
+_LAST_COMMIT = "select coalesce(max(commit_no), 0) from commits"
 _FORGOTTEN = 16  # checkpoints between two times that the file is opened anew
 _GIVE_BACK = 1.0  # seconds between two times that free memory goes back to the system
 _WAL_BYTES = 96_000_000  # checkpoint at this size, or at half of it with a full row group: DuckDB holds half as much again in memory
@@ -55,10 +56,10 @@ class Ledger:
         self._mark = Mark(directory)
         self._checkpoints = 0
         self._rows_since, self._largest, self._gave_back_at = 0, 0, 0.0
-        self._database = Database(self.path)
+        self._database = Database(self.path, self._refuse_other_commits)
         try:
             is_new = self._migrate()
-            self.commit_no = self._rows("select coalesce(max(commit_no), 0) from commits")[0][0]
+            self.commit_no = self._rows(_LAST_COMMIT)[0][0]
             if is_new and self._mark.read() is None:
                 self._mark.write(0)
             if not below_mark:
@@ -97,7 +98,7 @@ class Ledger:
         return stamp(commit_no, *facts[0]) if facts else None
 
     def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame], changes: Sequence[Change] = ()) -> None:
-        """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error, and nothing of it is stored then."""
+        """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error or StoreError, and nothing is stored then."""
         counts = {name: len(rows) for name, rows in tables.items()}
         summary = pl.DataFrame(
             {"commit_no": [commit_no], "now_at": [now], "records": [counts.get("records", 0)], "charges": [counts.get("charges", 0)]}
@@ -193,7 +194,7 @@ class Ledger:
 
     def close(self) -> None:
         """Checkpoints and closes, so that the next start has nothing to recover."""
-        with suppress(duckdb.Error):
+        with suppress(duckdb.Error, StoreError):
             self._rows("checkpoint")
         self._database.close()
 
@@ -239,6 +240,12 @@ class Ledger:
                 f"begin; {statement(steps[number])}; delete from schema_version; insert into schema_version values ({number + 1}); commit"
             )
         return fresh
+
+    def _refuse_other_commits(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """While the file was closed for a moment another process may have got hold of it."""
+        found = connection.execute(_LAST_COMMIT).fetchone()[0]
+        if found != self.commit_no:
+            raise StoreError(f"{self.path} ends with commit {found}, not {self.commit_no}: another process wrote to it. Start again")
 
     def _check_mark(self) -> None:
         mark, directory = self._mark.read(), self.path.parent

@@ -75,5 +75,13 @@ def test_a_file_that_cannot_be_opened_again_is_told_and_tried_again(database, tm
     with pytest.raises(StoreError):
         counted(database)
     path.rmdir()
+    with pytest.raises(StoreError, match=r"a\.duckdb is gone"):
+        counted(database)
     away.rename(path)
     assert counted(database) == 100_000
+
+
+def test_what_is_closed_is_not_opened_again(database):
+    database.close()
+    with pytest.raises(StoreError, match=r"a\.duckdb is closed"):
+        counted(database)

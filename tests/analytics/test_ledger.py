@@ -83,6 +83,16 @@ def test_after_some_checkpoints_the_file_is_opened_anew(opened, monkeypatch):
     assert None in connections
 
 
+def test_a_ledger_that_another_process_wrote_to_is_not_gone_on_with(ledger):
+    ledger.append(1, MONDAY, {"accepted_losses": ACCEPTED})
+    assert ledger._database.forget()
+    with duckdb.connect(ledger.path) as other:
+        other.execute("insert into commits select 2, now_at, records, charges from commits")
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"ends with commit 2, not 1: another process wrote to it"):
+            ledger.append(2, MONDAY, {"accepted_losses": ACCEPTED})
+
+
 def test_a_query_reads_frames_as_tables(ledger):
     wanted = {"wanted": pl.DataFrame({"run": ["one"]})}
     assert ledger.query("queries/run_starts", wanted, tenant="default").rows() == []
