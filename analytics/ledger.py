@@ -98,7 +98,7 @@ class Ledger:
         return stamp(commit_no, *facts[0]) if facts else None
 
     def append(self, commit_no: int, now: datetime, tables: Mapping[str, pl.DataFrame], changes: Sequence[Change] = ()) -> None:
-        """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error or StoreError, and nothing is stored then."""
+        """One transaction of changes and of rows by table name, then the mark. Raises duckdb.Error or StoreError when nothing is stored."""
         counts = {name: len(rows) for name, rows in tables.items()}
         summary = pl.DataFrame(
             {"commit_no": [commit_no], "now_at": [now], "records": [counts.get("records", 0)], "charges": [counts.get("charges", 0)]}
