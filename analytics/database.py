@@ -47,7 +47,8 @@ class Database:
     def __init__(self, path: Path, accept: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None):
         """Raises StoreError when the file is locked or no database. `accept` looks at one that is opened again, and raises StoreError
         when it is not as it was."""
-        self._path, self._accept, self._lock, self._users = path, accept, threading.Lock(), 0
+        self._path, self._accept, self._users = path, accept, 0
+        self._lock = threading.RLock()  # whoever holds it may be the one to collect a stream that nobody holds any more
         self._connection: duckdb.DuckDBPyConnection | None = connect(path)
         self._local, self._cursors, self._is_over = threading.local(), WeakSet(), False
 

@@ -117,7 +117,7 @@ class Ledger:
             _LOG.exception("the mark of commit %d could not be written", commit_no)
 
     def checkpoint(self) -> bool:
-        """Moves the write-ahead log into the file when it is large; true if it did. No commit goes on meanwhile."""
+        """Moves the write-ahead log into the file when it is large; true if it did. No commit goes on meanwhile. Free memory goes back."""
         if time.monotonic() - self._gave_back_at > _GIVE_BACK:
             give_back()
             self._gave_back_at = time.monotonic()

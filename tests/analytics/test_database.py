@@ -19,7 +19,7 @@ def database(tmp_path):
     database.close()
 
 
-def counted(database: Database, *_) -> int:
+def counted(database: Database) -> int:
     with database.cursor() as cursor:
         return cursor.execute("select count(*) from t").fetchone()[0]
 
@@ -55,16 +55,24 @@ def test_a_query_that_fails_uses_nothing(database):
 def test_threads_read_while_it_is_forgotten_again_and_again(database):
     begun = Barrier(4)
 
-    def read(_) -> set[int]:
+    def read() -> set[int]:
         begun.wait()
         return {counted(database) for _ in range(100)}
 
     with ThreadPoolExecutor(3) as pool:
-        readers = pool.map(read, range(3))
+        readers = [pool.submit(read) for _ in range(3)]
         begun.wait()
-        forgotten = sum(database.forget() for _ in range(300))
-        assert set().union(*readers) == {100_000}
-    assert forgotten > 0
+        while not all(reader.done() for reader in readers):
+            database.forget()
+    assert set().union(*(reader.result() for reader in readers)) == {100_000}
+    assert database.forget()
+
+
+def test_a_stream_may_be_collected_by_whoever_is_at_the_lock(database):
+    stream = database.stream("select * from t", None, 1000)
+    with database._lock:
+        del stream
+    assert database.forget()
 
 
 def test_a_file_that_cannot_be_opened_again_is_told_and_tried_again(database, tmp_path):
