@@ -1,10 +1,11 @@
 """What waits for its commit, bounded in bytes and fair between tenants.
 
 A tenant may hold as much as is still free times a factor. Alone it comes to its share of the queue; where several flood it, each comes to
-the same, and room is left for the next one. Whoever takes draws one request of each tenant in turn. Large requests wait in a lane of their
-own, so that small ones need not wait for them to be read.
+the same, and room is left for the next one. Whoever takes draws one request of each tenant in turn. Requests wait in lanes by their size,
+so that a small one need not wait until large ones are read, nor for more than one commit of them.
 """
 
+import math
 import threading
 from collections import Counter, OrderedDict, deque
 from typing import Any
@@ -13,9 +14,14 @@ from analytics.config import CollectorLimits
 from analytics.errors import QueueFull, RateLimited
 from ingest.tally import Tally
 
-LANES = ("small", "large")
-LARGE = 1_000_000
-"""Bytes from which a request is large."""
+LANES = {"small": 65_536, "medium": 1_000_000, "large": math.inf}
+"""Bytes below which a request is in that lane."""
+LARGE = LANES["medium"]
+
+
+def lane_of(size: int) -> str:
+    """Where a request of so many bytes waits."""
+    return next(lane for lane, most in LANES.items() if size < most)
 
 
 class FairQueue:
@@ -43,7 +49,7 @@ class FairQueue:
 
     def put(self, tenant: str, size: int, item: Any) -> None:
         """Adds a request of so many bytes. Raises QueueFull, or RateLimited when it is this tenant alone that has to wait."""
-        lane = "small" if size < LARGE else "large"
+        lane = lane_of(size)
         with self._lock:
             self._refuse(tenant, size)
             self._held[tenant] += size
@@ -93,3 +99,35 @@ class FairQueue:
         if self._held[tenant] + size > factor * (self._most - self._bytes) and self._held[tenant]:
             self._tally.limited("tenant_queue_percent")
             raise RateLimited("too much of this tenant waits to be stored: send slower")
+
+
+class Turns:
+    """At most one thing of each lane that waits to be taken: the lane that was served longest ago comes first."""
+
+    def __init__(self):
+        self._waiting: dict[str, Any] = {}
+        self._order = list(LANES)
+        self._changed = threading.Condition()
+
+    def has(self, lane: str) -> bool:
+        """Whether something of that lane waits."""
+        return lane in self._waiting
+
+    def put(self, lane: str, item: Any, timeout: float) -> bool:
+        """Waits until the place of that lane is free; false when it is not within so many seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: lane not in self._waiting, timeout):
+                return False
+            self._waiting[lane] = item
+            self._changed.notify_all()
+            return True
+
+    def take(self, timeout: float) -> Any:
+        """What is next; None when nothing comes within so many seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting, timeout):
+                return None
+            lane = next(lane for lane in self._order if lane in self._waiting)
+            self._order.append(self._order.pop(self._order.index(lane)))
+            self._changed.notify_all()
+            return self._waiting.pop(lane)

@@ -1,31 +1,30 @@
 """The bounded queue between the servers and the ledger: many requests become one commit, and each is answered after it.
 
-Three threads share the work: the next batch is decoded while the last one is written, and large requests are decoded beside small ones.
+A thread decodes the next batch of each lane while another writes: small requests wait for no large one, and for one commit at most.
 """
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 from analytics.config.limits import DEFAULT_LIMITS, CollectorLimits
 from analytics.errors import LoopledgerError, Retryable
-from ingest.fairness import LANES, FairQueue
+from ingest.fairness import LANES, FairQueue, Turns
 from ingest.pipeline import Answer, Pipeline, Request
 from ingest.reader import AT_ONCE
 
 _LOG = logging.getLogger(__name__)
 _LINGER = 0.003  # seconds to wait for one more request
 _LONGEST = 0.02  # seconds that a batch stays open while more come, or while an earlier one is being written
-_PATIENCE = 0.25  # seconds after which a batch is closed, however busy the other lane keeps the committer
+_PATIENCE = 0.25  # seconds after which a batch is closed, however busy other lanes keep the committer
 BATCH_BYTES = 3_000_000
 """Of requests that become one commit; larger ones are hardly cheaper by the span, and both processes hold several times as much."""
 _IDLE = 0.25  # seconds without a request after which a checkpoint disturbs nobody
-_END = None
+_END = object()
 
 
 class Intake:
@@ -34,7 +33,7 @@ class Intake:
     def __init__(self, pipeline: Pipeline, limits: CollectorLimits = DEFAULT_LIMITS):
         self._pipeline = pipeline
         self.waiting = FairQueue(limits, pipeline.tally)
-        self._decoded: queue.Queue = queue.Queue(maxsize=1)
+        self._decoded = Turns()
         self.since: dict[str, float] = {}
         """What each thread is at, and since when by the monotonic clock; nothing while it waits."""
         works = {f"decoder of {lane} requests": partial(self._decode, lane) for lane in LANES} | {"committer": self._commit}
@@ -64,33 +63,30 @@ class Intake:
             requests = [request for request, _ in batch]
             with self._at(f"decoder of {lane} requests"):
                 decoded = _attempt(self._pipeline.decode, requests, requests)
-            self._hand_over((batch, decoded))
-        self._hand_over(_END)
+            self._hand_over(lane, (batch, decoded))
+        self._hand_over(lane, _END)
 
-    def _hand_over(self, taken) -> None:
-        """Waits until the committer takes it; where that has ended, nobody will."""
-        while self.threads[-1].is_alive():
-            with suppress(queue.Full):
-                self._decoded.put(taken, timeout=1)
-                return
+    def _hand_over(self, lane: str, taken) -> None:
+        """Waits until there is room before the committer; where that has ended, nobody will make it."""
+        while self.threads[-1].is_alive() and not self._decoded.put(lane, taken, timeout=1):
+            pass
 
     def _commit(self) -> None:
         ended = 0
         while ended < len(LANES):
-            try:
-                taken = self._decoded.get(timeout=_IDLE)
-            except queue.Empty:
+            if (taken := self._decoded.take(timeout=_IDLE)) is None:
                 with self._at("rest"):
                     self._pipeline.rest()
-                continue
-            if taken is _END:
+            elif taken is _END:
                 ended += 1
-                continue
-            batch, decoded = taken
-            with self._at("committer"):
-                answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [one for one, _ in batch])
-                self._loop.call_soon_threadsafe(self._answer, batch, answers)
-                self._pipeline.trim()
+            else:
+                with self._at("committer"):
+                    self._commit_batch(*taken)
+
+    def _commit_batch(self, batch: Sequence, decoded: Sequence | dict) -> None:
+        answers = decoded if isinstance(decoded, dict) else _attempt(self._pipeline.commit, decoded, [one for one, _ in batch])
+        self._loop.call_soon_threadsafe(self._answer, batch, answers)
+        self._pipeline.trim()
 
     @contextmanager
     def _at(self, work: str):
@@ -111,7 +107,7 @@ class Intake:
             is_busy = "committer" in self.since
             if is_busy and size <= AT_ONCE:  # it is read in this process, where it would only take turns with the commit
                 began = time.monotonic()
-            if self._decoded.empty() and (time.monotonic() - began > _LONGEST or not (came or is_busy)):
+            if not self._decoded.has(lane) and (time.monotonic() - began > _LONGEST or not (came or is_busy)):
                 break
             if came := self.waiting.take(_LINGER, lane):
                 batch.append(came)

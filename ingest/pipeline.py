@@ -77,7 +77,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The way of a batch; `decode` and `commit` may run in two threads, each in one."""
+    """The way of a batch; `decode` may run in any thread, `commit` in one."""
 
     books: Books
     guard: Guard

@@ -13,13 +13,13 @@ import pyarrow as pa
 from ingest import records
 from ingest.beside import Beside, EndedError
 from ingest.clock import Clock, Still
-from ingest.fairness import LARGE
+from ingest.fairness import LANES, LARGE
 from ingest.keep import Cut
 from ingest.records import Arrivals
 from ingest.redact import Redaction
 from ingest.wire import Signal
 
-AT_ONCE = 65_536  # bytes that are read sooner than sent
+AT_ONCE = LANES["small"]  # bytes of one or of many that are read sooner than sent
 
 
 class Read(Protocol):

@@ -9,7 +9,7 @@ from clocks import Held
 
 from analytics.config import CollectorLimits, Config
 from analytics.errors import QueueFull, RateLimited
-from ingest.fairness import LANES, FairQueue
+from ingest.fairness import LANES, FairQueue, Turns
 from ingest.intake import Intake
 from ingest.pipeline import Answer, Request
 from ingest.service import opened
@@ -78,11 +78,23 @@ def test_a_request_larger_than_the_queue_is_taken_alone():
     assert queue.is_full
 
 
-def test_small_requests_do_not_wait_behind_large_ones():
+def test_small_requests_do_not_wait_behind_larger_ones():
     queue = queue_of(50_000_000)
-    for item, size in (("large", 5_000_000), ("small", 10)):
-        queue.put("a", size, item)
-    assert (queue.take(0), queue.take(0), queue.take(0, "large")) == ("small", None, "large")
+    for size in (5_000_000, 65_536, 10, 1_000_000, 999_999, 65_535):
+        queue.put("a", size, size)
+    taken = {lane: [queue.take(0, lane) for _ in range(3)] for lane in LANES}
+    assert taken == {"small": [10, 65_535, None], "medium": [65_536, 999_999, None], "large": [5_000_000, 1_000_000, None]}
+
+
+def test_what_is_decoded_is_taken_of_each_lane_in_turn():
+    turns, taken = Turns(), []
+    for lane in ("large", "medium", "small"):
+        assert turns.put(lane, lane, 0)
+    for _ in range(2):
+        assert not turns.put("small", "one too many", 0)
+        taken.append(turns.take(0))
+        assert turns.put("small", "small again", 0) is (taken[-1] == "small")
+    assert (taken, [turns.take(0) for _ in range(3)], turns.has("small")) == (["small", "medium"], ["large", "small again", None], False)
 
 
 def test_an_end_is_seen_after_what_waits():
@@ -124,4 +136,4 @@ def test_what_is_small_is_read_although_the_other_lane_keeps_the_committer_busy(
         intake.since["committer"] = 0.0
         request = Request(traces(chat()), "traces", "default")
         intake.waiting.put("default", len(request.body), (request, None))
-        assert intake._batch(LANES[0]) == [(request, None)]
+        assert intake._batch("small") == [(request, None)]
