@@ -15,7 +15,7 @@ from analytics import evidence, usage
 from analytics.history import NO_LONGER, History
 from analytics.ledger import Ledger
 from analytics.lineage import Family, Lineage
-from analytics.masks import among, coalesced, known, rows, without
+from analytics.masks import among, coalesced, distinct, known, rows, without
 from analytics.model import BUCKETS, MODEL_KINDS, TIME
 from analytics.names import Names
 from analytics.owners import Owners
@@ -175,7 +175,7 @@ class Account:
         before = self._history.links_of(nodes["record_key"])
         counted = before.filter("counts", pl.col("reason") != "counts")["record_key"] if before.height else before["record_key"]
         resolved = usage.resolve(nodes, rules.prices.prices_tools, counted, due)
-        notes = [lambda: self._waiting.note(nodes["trace_id"].drop_nulls().unique(), resolved.waiting, points["process"], now)]
+        notes = [lambda: self._waiting.note(distinct(nodes["trace_id"]), resolved.waiting, points["process"], now)]
         notes.append(lambda: self._lineage.note(family))
         processes = processes | self._waiting.contradicted(steps["process"] if children is None else _processes(steps, children))
         links, calls = resolved.links, resolved.calls
@@ -272,7 +272,7 @@ def _evidence_of(kept: pl.DataFrame, attributes: pa.Table) -> pa.Table:
     ordinals = np.full(max(owners.max(initial=-1), kept["row"].max() or 0) + 1, -1, np.int32)
     ordinals[kept["row"].to_numpy()] = kept["ordinal"].to_numpy()
     resources = np.full(max(owners.max(initial=-1), kept["resource"].max() or 0) + 1, -1, np.int32)
-    used = kept["resource"].unique().to_numpy()
+    used = np.unique(kept["resource"].to_numpy())
     resources[used] = used
     return evidence.select(attributes, ordinals, resources)
 

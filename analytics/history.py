@@ -8,6 +8,7 @@ import polars as pl
 from analytics import fingerprint
 from analytics.index import COMMIT, Index
 from analytics.ledger import Ledger
+from analytics.masks import distinct
 from analytics.names import Names, Sources, may_be_call, names_of
 from analytics.usage import best_revisions, has_usage
 from analytics.usage.resolve import prepared, sources_of
@@ -63,7 +64,7 @@ class History:
     def remember(self, commit_no: int, records: pl.DataFrame, names: Names, keys: np.ndarray) -> None:
         """Notes the records of a commit with their names, and the keys of all records that its links and charges are about."""
         self._records.add(np.unique(np.concatenate([records["record_key"].to_numpy(), keys])), commit_no)
-        self._traces.add(np.unique(trace_keys(records["trace_id"].drop_nulls())), commit_no)  # points have none
+        self._traces.add(np.unique(trace_keys(distinct(records["trace_id"]))), commit_no)  # points have none
         self._names.add(names.kept, commit_no)
 
     def seal(self, through: int) -> None:
@@ -84,7 +85,7 @@ class History:
         theirs."""
         found, new = steps, steps
         for _ in range(_ROUNDS):
-            more = [self.of_traces(new["trace_id"].drop_nulls().unique()), self._concerning(new, names)]
+            more = [self.of_traces(distinct(new["trace_id"])), self._concerning(new, names)]
             more = [part for part in more if part.height]
             if not more:
                 break

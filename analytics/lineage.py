@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from analytics.ledger import Ledger
+from analytics.masks import distinct
 from analytics.owners import Owners
 from analytics.usage import best_revisions, happened_at
 
@@ -59,8 +60,8 @@ class Lineage:
         known = self.family.loops
         if news["run_parent"].null_count() == news.height and not known:
             return self.family
-        more = [run for run in news["run_parent"].drop_nulls().unique() if run not in known]
-        again = [run for run in news["run"].drop_nulls().unique() if run in known]
+        more = [run for run in distinct(news["run_parent"]) if run not in known]
+        again = [run for run in distinct(news["run"]) if run in known]
         touched = more + [run for run in again if self._is_news(run, news)]
         return self._family_of(pl.Series("run", touched, pl.String), news) if touched else self.family
 

@@ -5,6 +5,7 @@ expression costs the same for one row as for thousands.
 """
 
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -82,7 +83,18 @@ def where(holds: np.ndarray, values: pl.Series) -> pl.Series:
 
 def always(name: str, value: object, type_: pl.DataType, count: int) -> pl.Series:
     """A column of one value."""
-    return pl.Series(name, [value], type_).new_from_index(0, count)
+    return _one(name, value, type_).new_from_index(0, count)
+
+
+@lru_cache(512)
+def _one(name: str, value: object, type_: pl.DataType) -> pl.Series:
+    return pl.Series(name, [value], type_)
+
+
+def distinct(values: pl.Series) -> pl.Series:
+    """Every value that is said, once."""
+    said = values.drop_nulls() if values.null_count() else values
+    return said if len(said) < 2 else said.unique()
 
 
 def spread(values: pl.Series, places: np.ndarray) -> pl.Series:

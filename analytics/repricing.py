@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from analytics.ledger import Ledger
-from analytics.model import TIME
+from analytics.model import TIME, UNATTRIBUTED
 from analytics.operations import Operation
 from analytics.prices import TOOL_KINDS, PriceBook
 from analytics.usage.charges import replaced
@@ -30,7 +30,7 @@ class Repriced:
         both = self.current.select("team", "loop", model=self.desired["model"], before_usd="cost_usd").hstack(
             [self.desired["cost_usd"].alias("after_usd")]
         )
-        named = both.with_columns(pl.col("team", "loop", "model").fill_null("unattributed"))
+        named = both.with_columns(pl.col("team", "loop", "model").fill_null(UNATTRIBUTED))
         sums = named.group_by("team", "loop", "model").agg(
             pl.len().cast(pl.Int64).alias("calls"), pl.col("before_usd", "after_usd").fill_null(0).sum().cast(pl.Decimal(38, 9))
         )

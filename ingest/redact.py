@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from analytics.evidence import note
 from analytics.keyed import Keyed
+from analytics.masks import true
 from analytics.model import RECORD
 from ingest.content import INNER_CONTENT, INNER_CREDENTIAL, PROSE, SECRET, Holds, holds
 from ingest.keep import KEEP, Keep
@@ -88,7 +89,7 @@ class Redaction:
     def _hidden_texts(self, text: pa.Array, held: np.ndarray) -> tuple[np.ndarray, bool]:
         """Which texts leave; and whether any looks like a credential."""
         length, first = _measured(text)
-        secret = pl.Series(text).str.contains(SECRET).fill_null(False).to_numpy()
+        secret = true(pl.Series(text).str.contains(SECRET))
         structured = _OPENS[first] & (length > 1)
         hidden = ((held & Holds.CREDENTIAL > 0) & (length > 0)) | secret
         hidden |= _matching(text, structured & ~hidden, INNER_CREDENTIAL)

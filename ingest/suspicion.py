@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from analytics.masks import rows
+from analytics.masks import distinct, rows
 
 _NAMES = ("model_requested", "model_served")
 
@@ -14,7 +14,7 @@ def unpriced(charges: pl.DataFrame) -> set[str]:
     if not charges.height or not (is_unpriced := charges["unpriced_calls"].to_numpy() > 0).any():
         return set()
     without = rows(charges, is_unpriced)
-    return {name for column in _NAMES for name in without[column].drop_nulls().unique()}
+    return {name for column in _NAMES for name in distinct(without[column])}
 
 
 def by_body(records: pl.DataFrame, models: set[str]) -> Mapping[int, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from analytics import fingerprint
+from analytics.masks import known
 
 _DEEPEST = 32  # doublings; a tree of any depth is done long before, and a ring of parents ends here
 
@@ -90,7 +91,7 @@ def _opened(above: np.ndarray) -> np.ndarray:
 def _span_keys(traces: pl.Series, spans: pl.Series) -> np.ndarray:
     """The record keys of spans by their ids, 0 for none."""
     keys = fingerprint.combine(fingerprint.of_ids(traces.to_arrow(), 16), fingerprint.of_ids(spans.to_arrow(), 8))
-    return np.where(spans.is_not_null().to_numpy(), keys, np.uint64(0))
+    return np.where(known(spans), keys, np.uint64(0))
 
 
 def rows_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics.masks import always, coalesced, having, nothing, spread
+from analytics.masks import always, coalesced, having, known, nothing, spread
 from analytics.model import OF_RESOURCE
 from ingest.dialects.buckets import settled
 from ingest.dialects.dialect import COMMON, Coded, Dialect, choose, coded, read, word_kinds
@@ -83,14 +83,14 @@ def translate(frames: Frames) -> pl.DataFrame:
         "usage_role": always("usage_role", None, pl.String(), len(chosen)),
     }
     present = np.unique(chosen).tolist()
-    known = said.hstack([*_declared(chosen, present), *(series.alias(column) for column, series in beside.items())])
+    told = said.hstack([*_declared(chosen, present), *(series.alias(column) for column, series in beside.items())])
     for place in present:
         dialect = DIALECTS[place]
         for step in dialect.refinements if len(present) == 1 else dialect.refinements_among_others:
-            known = known.with_columns(step)
-    known = everywhere(known)
-    of_resource = _of_resource(known, resources, frames.records["resource"].to_numpy())
-    return settled(having(known, [*of_resource, _measure(frames.signal, names, said, chosen)]))
+            told = told.with_columns(step)
+    told = everywhere(told)
+    of_resource = _of_resource(told, resources, frames.records["resource"].to_numpy())
+    return settled(having(told, [*of_resource, _measure(frames.signal, names, said, chosen)]))
 
 
 def _declared(chosen: np.ndarray, present: Sequence[int]) -> list[pl.Series]:
@@ -134,15 +134,15 @@ def _resources(frames: Frames) -> pl.DataFrame:
     return read(frames.resources, keys, np.zeros(_resource_count(frames), np.int64), _RESOURCE_ONLY)
 
 
-def _of_resource(known: pl.DataFrame, resources: pl.DataFrame, rows: np.ndarray) -> list[pl.Series]:
+def _of_resource(said: pl.DataFrame, resources: pl.DataFrame, rows: np.ndarray) -> list[pl.Series]:
     """What the record itself does not say, its resource may; `of_resource` notes which. `rows`: of each record's resource."""
     of_record = {name: spread(resources[name], rows) for name in COMMON if resources[name].null_count() < resources.height}
-    bits = np.zeros(known.height, np.int8)
+    bits = np.zeros(said.height, np.int8)
     for bit, name in enumerate(OF_RESOURCE):
         if name in of_record:
-            bits |= (known[name].is_null() & of_record[name].is_not_null()).to_numpy().astype(np.int8) << bit
-    filled = [coalesced(known[name], other) for name, other in of_record.items() if name != "process"]
-    host = [of_record[name] for name in ("process", "service") if name in of_record] or [nothing(known["process"])]
+            bits |= (~known(said[name]) & known(of_record[name])).astype(np.int8) << bit
+    filled = [coalesced(said[name], other) for name, other in of_record.items() if name != "process"]
+    host = [of_record[name] for name in ("process", "service") if name in of_record] or [nothing(said["process"])]
     process = coalesced(*host)
     return [*filled, process.alias("process"), pl.Series("of_resource", bits)]
 

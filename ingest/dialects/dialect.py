@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analytics.masks import spread_rows
+from analytics.masks import known, spread_rows
 from analytics.model import KINDS, MONEY, USAGE_ROLES
 from ingest.wire import Attributes, Frames
 
@@ -225,13 +225,13 @@ def _unlike_text(rows: pa.StructArray) -> np.ndarray:
 def word_kinds(words: pl.Series, names: pl.Series, chosen: np.ndarray, dialects: Sequence[Dialect]) -> pl.Series:
     """The runtime's words for kinds, else the names of records -> kinds; null where neither says one. Some quote their words."""
     spoken, by_word = coded(words.to_arrow().cast(pa.string()))
-    silent = words.is_null().to_numpy()
+    silent = ~known(words)
     called, by_name = coded(names.to_arrow().cast(pa.string())) if silent.any() else ([], np.zeros(len(chosen), np.int64))
     kind = np.full(len(chosen), -1)
     for place in np.unique(chosen):
-        known, ours = dialects[place].all_kinds, chosen == place
-        of_words = np.array([_KIND_OF[known.get(word.lower().strip('"'), "other")] for word in spoken], np.int64)
-        of_names = np.array([_KIND_OF.get(known.get(f"@{name}"), -1) for name in called], np.int64)
+        kinds, ours = dialects[place].all_kinds, chosen == place
+        of_words = np.array([_KIND_OF[kinds.get(word.lower().strip('"'), "other")] for word in spoken], np.int64)
+        of_names = np.array([_KIND_OF.get(kinds.get(f"@{name}"), -1) for name in called], np.int64)
         kind[ours] = of_words[by_word[ours]]
         kind[ours & silent] = of_names[by_name[ours & silent]]
     return pl.Series("kind", _KIND_NAMES.take(pa.array(kind, mask=kind < 0)))
