@@ -12,8 +12,11 @@ import streamlit as st
 
 MOST_ROWS = 1000
 """As many rows as the read API gives at once."""
+UNATTRIBUTED = "unattributed"
+"""Stands in reports where nobody is named."""
 _ARROW = "application/vnd.apache.arrow.stream"
 _START = "Start it with loopledger up, or draw another one with loopledger dashboard --collector URL."
+_ASK = "Make a token there with loopledger token create NAME --scope read, and start the dashboard with it in $LOOPLEDGER_TOKEN."
 
 
 class CollectorError(Exception):
@@ -106,7 +109,9 @@ def _refused(response: httpx.Response) -> CollectorError:
         problem = response.json()
     except ValueError:
         problem = {}
-    return CollectorError(problem.get("title") or f"The collector answers {response.status_code}", problem.get("detail") or "")
+    title, detail = problem.get("title") or f"The collector answers {response.status_code}", problem.get("detail") or ""
+    is_asked = response.status_code in (401, 403)
+    return CollectorError(title, f"{detail[:1].upper()}{detail[1:]}. {_ASK}" if is_asked else detail)
 
 
 def _moment(text: str | None) -> datetime | None:

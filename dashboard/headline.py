@@ -7,6 +7,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import charts, money
+from dashboard.data import UNATTRIBUTED
 from dashboard.notices import plain
 
 
@@ -20,12 +21,16 @@ def draw(total: dict[str, Any], days: pl.DataFrame, roles: pl.DataFrame, running
         left_out = money.floor(total["unknown_calls"], total["unpriced_calls"]) or "every call priced"
         spent = money.usd(total["cost_usd"])
         figure("Spend, at least" if missing else "Spend", spent, left_out, charts.trend(days, "cost_usd"), border=False)
-        st.caption(plain(" · ".join(f"{role['role']} {money.usd(role['cost_usd'])}" for role in roles.iter_rows(named=True))))
+        st.caption(plain(" · ".join(f"{_role(row['role'])} {money.usd(row['cost_usd'])}" for row in roles.iter_rows(named=True))))
     with small, st.grid(2, min_column_width=170):
         figure("Calls", f"{total['calls']:,}", tokens)
         figure("Priced", money.share(counted, total["calls"]), f"{counted:,} of {total['calls']:,} calls")
         _running(running)
         _breached(budgets)
+
+
+def _role(role: str) -> str:
+    return "without a role" if role == UNATTRIBUTED else role
 
 
 def alarms(coverage: dict[str, int]) -> None:

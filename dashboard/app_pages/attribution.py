@@ -1,5 +1,6 @@
 """Whose the spend is, and what would tell whose the rest is."""
 
+import polars as pl
 import streamlit as st
 
 from dashboard import data, filters, headline, money, notices, ways
@@ -14,8 +15,12 @@ if spent.is_empty():
 with st.grid(3, min_column_width=200):
     calls = f"{known['attributed_calls']:,} of {known['calls']:,} calls"
     headline.figure("Attributed", money.share(known["attributed_calls"], known["calls"]), calls)
-    headline.figure("Teams", f"{spent['team'].n_unique():,}", "unattributed is one of them")
-    headline.figure("Cost centres", f"{spent['cost_center'].n_unique():,}", "that teams book on")
+    for label, column in (("Teams", "team"), ("Cost centres", "cost_center")):
+        named = spent.filter(pl.col(column) != data.UNATTRIBUTED)
+        others = spent["calls"].sum() - named["calls"].sum()
+        headline.figure(
+            label, f"{named[column].n_unique():,}", f"{money.counted(others, 'call')} of none" if others else "every call has one"
+        )
 
 st.markdown("**Who pays**, dearest first; a click opens the runs")
 if row := clicked(spent, ["team", "cost_center", "cost_usd", "calls", "input_tokens", "output_tokens"], "Spend by team and cost centre"):

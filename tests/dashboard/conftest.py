@@ -39,6 +39,15 @@ def collector(data: Path, *options: str | Path) -> Iterator[str]:
             process.wait()
 
 
+@pytest.fixture
+def guarded(tmp_path) -> Iterator[str]:
+    """A collector that lets nobody in."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "access.yaml").write_text("credentials: []")
+    with collector(tmp_path / "data", "--config", tmp_path / "config") as url:
+        yield url
+
+
 def send(url: str, sample: str, bodies: int | None = None, signal: str = "*") -> None:
     """The first bodies of a sample, or of one signal of it, in order, over OTLP/HTTP."""
     with httpx.Client(base_url=url, headers={"content-type": "application/x-protobuf"}) as client:

@@ -39,6 +39,13 @@ def test_a_report_that_does_not_exist_is_an_error_with_the_collectors_words():
     assert "spend" in refused.value.detail
 
 
+def test_who_is_refused_is_told_how_to_be_let_in(monkeypatch, guarded):
+    monkeypatch.setenv("LOOPLEDGER_COLLECTOR", guarded)
+    with pytest.raises(data.CollectorError) as refused:
+        data.report("spend")
+    assert "revoked or expired. Make a token there with loopledger token create" in refused.value.detail
+
+
 def test_something_else_that_answers_is_no_collector(monkeypatch, filled):
     monkeypatch.setenv("LOOPLEDGER_COLLECTOR", f"{filled}/healthz?")
     with pytest.raises(data.CollectorError):

@@ -252,7 +252,9 @@ def test_a_run_that_lost_calls_says_so(partial, visit):
 
 
 def test_a_total_from_which_nothing_is_missing_has_no_alarm(complete, visit):
-    assert badges(visit(complete)) == []
+    at = visit(complete)
+    assert badges(at) == []
+    assert [caption.value for caption in at.caption if "role" in caption.value] == [r"without a role \$0\.0000450"]
 
 
 def test_a_period_without_calls_still_says_who_is_blind(blind, visit):
