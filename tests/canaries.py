@@ -45,7 +45,7 @@ PAGES = sorted(path.stem for path in (Path(server.__file__).parent / "app_pages"
 FORMATS = ("application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
 POLICY = {"name": "loop-month", "per": "loop", "limit_usd": "0.010", "window": "month", "notify": ["ops"]}
 PLACES = ("files", "ledger", "evidence", "control store", "log", "metrics", "answers", "webhooks", "reports", "pages")
-_CLIENTS = 4
+_CLIENTS = 16
 _DRAWN = '[data-testid="stApp"][data-test-script-state="notRunning"] [data-testid="stMain"] [data-testid="stHeading"]'
 _WORD = re.compile(rb"canary[0-9a-f]{12}")
 _ENCODED = [base64.b64encode(b"\0" * lead + b"canary")[2 * lead : 8].strip(b"=") for lead in range(3)] + [b"canary".hex().encode()]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -168,9 +168,14 @@ def feed(service: Service, folder: str, together: int = 20) -> None:
     """Body by body as `loopledger replay` does; some at a time where there are very many."""
     if len(recorded(folder)) < _MANY:
         assert [problem for problems in replay(service, recorded(folder)) for problem in problems] == []
-        return
-    for start in range(0, len(recorded(folder)), together):
-        some = recorded(folder)[start : start + together]
+    else:
+        feed_together(service, recorded(folder), together)
+
+
+def feed_together(service: Service, taken: Sequence[Recording], together: int) -> None:
+    """So many bodies in a commit."""
+    for start in range(0, len(taken), together):
+        some = taken[start : start + together]
         answers = service.pipeline.commit(service.pipeline.decode([Request(one.protobuf(), one.signal, DEFAULT_TENANT) for one in some]))
         assert {answer.rejected for answer in answers.values()} == {0}
     service.pipeline.settle(everything=True)

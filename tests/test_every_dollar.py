@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from captures import FOLDERS, feed
+from captures import FOLDERS, feed_together, recorded
 
 from analytics.bridge import APART, EFFECTS
 from analytics.config import load
@@ -23,8 +23,7 @@ COSTS = {"roles": ("cost_usd",), "waste": ("cost_usd",), "reported": ("cost_usd"
 def sources(tmp_path_factory) -> Iterator[Sources]:
     """What reports read of all recordings in one ledger."""
     with opened(tmp_path_factory.mktemp("mixed"), load(None), Replay(), delivers=False) as service:
-        for folder in FOLDERS:
-            feed(service, folder)
+        feed_together(service, [one for folder in FOLDERS for one in recorded(folder)], 50)
         yield service.sources()
 
 

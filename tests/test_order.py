@@ -98,8 +98,8 @@ def ask(service: Service, name: str, *by: str) -> pl.DataFrame:
 
 
 @cache
-def in_order(folders: tuple[str, ...], *, together: int = 1, whole: bool = False) -> Books:
-    """The books of recorded bodies as they were recorded, one or some at a time; `whole` takes all of the weekend."""
+def in_order(folders: tuple[str, ...], *, together: int = 10, whole: bool = False) -> Books:
+    """The books of recorded bodies as they were recorded, some at a time; `whole` takes all of the weekend."""
     taken = (body for folder in folders for body in (recorded(folder) if whole else bodies(folder)))
     requests = [Request(body.protobuf(), body.signal, DEFAULT_TENANT) for body in taken]
     with TemporaryDirectory() as data, opened_at(Path(data)) as service:
@@ -109,7 +109,7 @@ def in_order(folders: tuple[str, ...], *, together: int = 1, whole: bool = False
 
 def everything() -> Books:
     """The books of all recordings in recorded order."""
-    return in_order(EVERYTHING, together=5)
+    return in_order(EVERYTHING)
 
 
 def shuffled(taken: Sequence[Request], seed: int, data: Path, sizes: Sequence[int] = SIZES) -> Books:

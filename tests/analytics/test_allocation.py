@@ -224,7 +224,7 @@ ENTRIES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=CALLS, entries=ENTRIES)
 def test_every_day_sums_to_what_was_spent_before_and_after(tmp_path_factory, calls, entries):
     desk = Desk(tmp_path_factory.mktemp("desk"), shared=entries, loops=[NIGHTLY])

@@ -176,7 +176,7 @@ def fresh(tmp_path_factory) -> Callable[[], object]:
     return lambda: tmp_path_factory.mktemp("desk")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=CALLS, first=RULES, then=RULES)
 def test_it_conserves_every_sum_and_ends_where_a_fresh_ledger_would(fresh, calls, first, then):
     def opened(directory, rules) -> Desk:

@@ -48,7 +48,7 @@ def test_a_start_goes_on_from_stored_sums(opened):
     assert opened_incidents(desk) == [("cap", "all", 100, 11)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["watch", "watch", "miss", "keep up", "restart", "fewer policies", "lose files"]), max_size=14))
 def test_whatever_happens_in_between_sums_are_exact_and_each_crossing_is_known(tmp_path_factory, steps):
     place = tmp_path_factory.mktemp("desk")

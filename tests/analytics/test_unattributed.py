@@ -93,7 +93,7 @@ CALLS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=CALLS, again=st.booleans())
 def test_every_unattributed_dollar_is_in_one_row(tmp_path_factory, calls, again):
     from bookkeeping import Desk

@@ -202,7 +202,7 @@ def invented(calls) -> Iterator[dict]:
             yield span(f"lift {number}", trace=f"{day} {run}", minute=minute, kind="tool", tool="crane", loop=said["loop"])
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(calls=CALLS, again=CALLS, by=st.lists(st.sampled_from(DIMENSIONS), max_size=3, unique=True))
 def test_effects_sum_to_the_change_and_rows_to_the_spend_of_both_windows(tmp_path_factory, calls, again, by):
     desk = Desk(tmp_path_factory.mktemp("random"), prices=(GOLD, SILVER, DEARER, LEAD, CRANE))

@@ -101,10 +101,11 @@ CALLS = st.lists(
 def test_each_dollar_has_one_reason(tmp_path_factory, calls, failed, by):
     desk = Desk(tmp_path_factory.mktemp("waste"))
     try:
+        spans = [span("root", kind="agent", trace="0", minute=3000, failed=failed)]
         for number, (minute, run, usd, broke, model, has_root) in enumerate(calls):
             said = {"trace": f"{run}", "parent": "root" if has_root else None, "minute": minute, "failed": broke, "model_requested": model}
-            desk.post(call(f"{number}", usd, **said))
-        desk.post(span("root", kind="agent", trace="0", minute=3000, failed=failed))
+            spans.append(call(f"{number}", usd, **said))
+        desk.post(*spans)
         for since, until in ((None, None), (MONDAY, MONDAY + timedelta(days=1))):
             rows, asked = ask(desk, *by, since=since, until=until), Question(TENANT, since=since, until=until, by=tuple(by))
             spent = REPORTS["spend"](desk.sources(), asked)
