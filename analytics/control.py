@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +61,11 @@ class Control:
         except sqlite3.Error as error:  # before there is an engine's connection, the driver's own errors come through
             self.close()
             raise StoreError(f"{self.path} cannot be opened: {error}") from error
+        metadata = sa.MetaData()
+        sa.event.listen(metadata, "column_reflect", _moments)
+        metadata.reflect(self.engine)
         self.incidents, self.signals, self.outbox, self.audit, self._cursor = (
-            _tables()[name] for name in ("incidents", "signals", "outbox", "audit", "cursor")
+            metadata.tables[name] for name in ("incidents", "signals", "outbox", "audit", "cursor")
         )
 
     def snapshot(self, path: Path) -> None:
@@ -291,19 +293,6 @@ def _configure(connection, _) -> None:
 def _begin_immediate(connection: sa.Connection) -> None:
     """A deferred transaction could fail at its first write; one that begins as a writer waits instead."""
     connection.exec_driver_sql("begin immediate" if connection.get_execution_options().get("writes", True) else "begin")
-
-
-@cache
-def _tables() -> Mapping[str, sa.Table]:
-    """The tables that the migrations make; to ask each file for them takes as long as to open it."""
-    engine, metadata = sa.create_engine("sqlite://", poolclass=sa.StaticPool), sa.MetaData()
-    with closing(engine.raw_connection()) as raw:
-        for step in migrations("control"):
-            raw.executescript(statement(step))
-    sa.event.listen(metadata, "column_reflect", _moments)
-    metadata.reflect(engine)
-    engine.dispose()
-    return metadata.tables
 
 
 def _moments(inspector, table, column) -> None:

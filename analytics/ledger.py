@@ -235,8 +235,10 @@ class Ledger:
         version = 0 if fresh else self._rows("select version from schema_version")[0][0]
         if version > len(steps):
             raise StoreError(f"{self.path} has schema version {version}, this loopledger knows up to {len(steps)}: use a newer loopledger")
-        if missing := ";".join(map(statement, steps[version:])):
-            self._rows(f"begin; {missing}; delete from schema_version; insert into schema_version values ({len(steps)}); commit")
+        for number in range(version, len(steps)):
+            self._rows(
+                f"begin; {statement(steps[number])}; delete from schema_version; insert into schema_version values ({number + 1}); commit"
+            )
         return fresh
 
     def _refuse_other_commits(self, connection: duckdb.DuckDBPyConnection) -> None:
