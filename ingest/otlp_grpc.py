@@ -136,7 +136,10 @@ def _options(limits: CollectorLimits) -> list[tuple[str, int]]:
 async def _abort(context: grpc.aio.ServicerContext, error: LoopledgerError) -> NoReturn:
     """The error as a status, whose details travel beside it where gRPC's own libraries look for them."""
     status = refusal(error)
-    await context.abort(_CODES[status.code], status.message, (("grpc-status-details-bin", status.SerializeToString()),))
+    try:
+        await context.abort(_CODES[status.code], status.message, (("grpc-status-details-bin", status.SerializeToString()),))
+    except grpc.aio.InternalError:  # whoever asked has gone, which is no failure of ours
+        raise asyncio.CancelledError from None
 
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
