@@ -12,8 +12,6 @@ import streamlit as st
 
 MOST_ROWS = 1000
 """As many rows as the read API gives at once."""
-UNATTRIBUTED = "unattributed"
-"""Stands in reports where nobody is named."""
 _ARROW = "application/vnd.apache.arrow.stream"
 _START = "Start it with loopledger up, or draw another one with loopledger dashboard --collector URL."
 _ASK = "Make a token there with loopledger token create NAME --scope read, and start the dashboard with it in $LOOPLEDGER_TOKEN."

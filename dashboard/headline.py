@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from analytics.model import UNATTRIBUTED
 from dashboard import charts, money
-from dashboard.data import UNATTRIBUTED
 from dashboard.notices import plain
 
 

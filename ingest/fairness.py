@@ -2,7 +2,7 @@
 
 A tenant may hold as much as is still free times a factor. Alone it comes to its share of the queue; where several flood it, each comes to
 the same, and room is left for the next one. Whoever takes draws one request of each tenant in turn. Requests wait in lanes by their size,
-so that a small one need not wait until large ones are read, nor for more than one commit of them.
+so that a small one need not wait until larger ones are read, nor for more than one commit of each other lane.
 """
 
 import math
@@ -17,6 +17,7 @@ from ingest.tally import Tally
 LANES = {"small": 65_536, "medium": 1_000_000, "large": math.inf}
 """Bytes below which a request is in that lane."""
 LARGE = LANES["medium"]
+"""Bytes from which a request is large."""
 
 
 def lane_of(size: int) -> str:

@@ -1,6 +1,6 @@
 """The bounded queue between the servers and the ledger: many requests become one commit, and each is answered after it.
 
-A thread decodes the next batch of each lane while another writes: small requests wait for no large one, and for one commit at most.
+A thread decodes the next batch of each lane while another writes them, of each lane in turn.
 """
 
 import asyncio

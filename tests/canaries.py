@@ -199,10 +199,7 @@ def _pages(collector: Collector) -> Iterator[bytes | str]:
         page.on("websocket", lambda connection: connection.on("framereceived", heard))
         for name in PAGES:
             page.goto(f"{url}/{name.removeprefix('overview')}")
-            page.wait_for_selector(
-                '[data-testid="stApp"][data-test-script-state="notRunning"] [data-testid="stMain"] [data-testid="stHeading"]',
-                timeout=60_000,
-            )
+            page.wait_for_selector(_DRAWN, timeout=60_000)
             yield page.content()
         yield from frames
         browser.close()

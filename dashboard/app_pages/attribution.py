@@ -3,6 +3,7 @@
 import polars as pl
 import streamlit as st
 
+from analytics.model import UNATTRIBUTED
 from dashboard import data, filters, headline, money, notices, ways
 from dashboard.tables import clicked, table
 
@@ -16,11 +17,10 @@ with st.grid(3, min_column_width=200):
     calls = f"{known['attributed_calls']:,} of {known['calls']:,} calls"
     headline.figure("Attributed", money.share(known["attributed_calls"], known["calls"]), calls)
     for label, column in (("Teams", "team"), ("Cost centres", "cost_center")):
-        named = spent.filter(pl.col(column) != data.UNATTRIBUTED)
+        named = spent.filter(pl.col(column) != UNATTRIBUTED)
         others = spent["calls"].sum() - named["calls"].sum()
-        headline.figure(
-            label, f"{named[column].n_unique():,}", f"{money.counted(others, 'call')} of none" if others else "every call has one"
-        )
+        beside = f"{money.counted(others, 'call')} without one" if others else "every call has one"
+        headline.figure(label, f"{named[column].n_unique():,}", beside)
 
 st.markdown("**Who pays**, dearest first; a click opens the runs")
 if row := clicked(spent, ["team", "cost_center", "cost_usd", "calls", "input_tokens", "output_tokens"], "Spend by team and cost centre"):

@@ -16,6 +16,6 @@ def test_teams_are_listed_with_what_they_pay_and_the_rest_with_the_rule_that_wou
 
 def test_without_a_gap_the_page_says_so(complete, visit):
     at = visit(complete, "attribution")
-    expected = {"Attributed": ("100%", "1 of 1 calls"), "Teams": ("1", "every call has one"), "Cost centres": ("0", "1 call of none")}
+    expected = {"Attributed": ("100%", "1 of 1 calls"), "Teams": ("1", "every call has one"), "Cost centres": ("0", "1 call without one")}
     assert figures(at) == expected
     assert [message.value for message in at.success] == ["All spend of this period has a team and a loop."]
